@@ -1,0 +1,140 @@
+/* sites.c - the tables of sites, and the lookups in them.
+ *
+ * One mapping per object holds its sites, sorted by address; since trampolines are laid out in the same order, a
+ * binary search finds a site by either. Tables are appended to a list that only grows, libc's first; an object that
+ * goes away leaves its table behind, not live. So readers, signal handlers among them, need no lock.
+ */
+#include "sites.h"
+
+#include <sys/mman.h>
+
+#include "arch/x86_64/tramp.h"
+#include "tramparea.h"
+
+static struct table *_Atomic head;
+static struct table *tail;
+
+struct table *table_new(const struct object *o, size_t n)
+{
+	size_t size = (sizeof(struct table) + n * sizeof(struct site) + 4095) & ~4095ul;
+	struct table *t = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (t == MAP_FAILED)
+		return NULL;
+	t->object = *o;
+	t->size = size;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	munmap(t, t->size);
+}
+
+void table_publish(struct table *t)
+{
+	if (t->n) {
+		t->lo = t->site[0].span;
+		t->hi = t->site[t->n - 1].next > t->site[t->n - 1].span_end ? t->site[t->n - 1].next : t->site[t->n - 1].span_end;
+	}
+	atomic_store_explicit(&t->live, true, memory_order_relaxed);
+	/* release: pairs with the acquires in table_first and table_next */
+	atomic_store_explicit(tail ? &tail->next : &head, t, memory_order_release);
+	tail = t;
+}
+
+struct table *table_first(void)
+{
+	return atomic_load_explicit(&head, memory_order_acquire);
+}
+
+struct table *table_next(struct table *t)
+{
+	return atomic_load_explicit(&t->next, memory_order_acquire);
+}
+
+static bool is_live(struct table *t)
+{
+	return atomic_load_explicit(&t->live, memory_order_relaxed);
+}
+
+const struct site *site_of_ret(uintptr_t ret)
+{
+	for (struct table *t = table_first(); t; t = table_next(t)) {
+		size_t lo = 0, hi = t->n;
+
+		if (ret < t->tramp || ret >= t->tramp_end)
+			continue;
+		/* Sites without a trampoline have the `ret` of the one before: see fill_gaps in rewrite.c. */
+		while (hi - lo > 1) {
+			size_t mid = lo + (hi - lo) / 2;
+			if (t->site[mid].ret <= ret)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		while (lo > 0 && !t->site[lo].tramp)
+			lo--;
+		return t->site[lo].tramp && t->site[lo].ret == ret ? &t->site[lo] : NULL;
+	}
+	return NULL;
+}
+
+const struct site *site_of_addr(uintptr_t ip)
+{
+	for (struct table *t = table_first(); t; t = table_next(t)) {
+		size_t lo = 0, hi = t->n;
+
+		if (!t->n || ip < t->lo || ip > t->hi || !is_live(t))
+			continue;
+		while (hi - lo > 1) {
+			size_t mid = lo + (hi - lo) / 2;
+			if (t->site[mid].span <= ip)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		if (ip >= t->site[lo].span && (ip < t->site[lo].span_end || ip == t->site[lo].next))
+			return &t->site[lo];
+		if (lo > 0 && ip == t->site[lo - 1].next)
+			return &t->site[lo - 1];
+	}
+	return NULL;
+}
+
+uintptr_t site_resume(uintptr_t ip)
+{
+	const struct site *s = site_of_addr(ip);
+	uintptr_t copy;
+
+	if (!s || !s->tramp || ip == s->span)
+		return ip;
+	copy = tramp_copy_of(s, ip);
+	return copy ? copy : ip;
+}
+
+uintptr_t site_restart(const struct site *s)
+{
+	return s->tramp ? s->restart : s->addr;
+}
+
+bool tramp_contains(uintptr_t ip)
+{
+	return tramparea_contains(ip);
+}
+
+void rewrite_count(struct rewrite_counts *n)
+{
+	*n = (struct rewrite_counts){0};
+	for (struct table *t = table_first(); t; t = table_next(t)) {
+		if (!is_live(t))
+			continue;
+		n->objects++;
+		n->sites += (unsigned)t->n;
+		for (size_t i = 0; i < t->n; i++) {
+			n->rewritten += t->site[i].state == SITE_REWRITTEN;
+			n->not_needed += t->site[i].state == SITE_NOT_NEEDED;
+			n->refused += t->site[i].state == SITE_REFUSED;
+		}
+	}
+}
