@@ -1,11 +1,14 @@
 /* decode.c - wraps Zydis.
  *
- * Lengths are asked for by the thousand while activation lasts, so that question has a decoder in minimal mode; the
- * few instructions around a system call are looked at in full. Zydis keeps no state and allocates nothing.
+ * Lengths are asked for by the thousand while activation lasts: a table answers for common instructions (length.c), Zydis
+ * in minimal mode for the others. The few instructions around a system call are looked at in full. Zydis keeps no state
+ * and allocates nothing.
  */
 #include "decode.h"
 
 #include <Zydis/Zydis.h>
+
+#include "arch/x86_64/length.h"
 
 static ZydisDecoder minimal, full;
 
@@ -19,7 +22,10 @@ void decode_init(void)
 unsigned decode_length(uintptr_t addr, uintptr_t end)
 {
 	ZydisDecodedInstruction z;
+	unsigned n = length_by_table(addr, end);
 
+	if (n)
+		return n;
 	if (addr >= end || !ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&minimal, NULL, (const void *)addr, end - addr, &z)))
 		return 0;
 	return z.length;

@@ -170,11 +170,10 @@ static void find_straight(const uintptr_t *last, unsigned n, uintptr_t addr, uin
 }
 
 /* The instructions after the syscall, until `need` is covered. Returns the end or 0. */
-static uintptr_t cover_after(const struct scope *s, uintptr_t from, uintptr_t need, uintptr_t limit)
+static uintptr_t cover_after(uintptr_t from, uintptr_t need, uintptr_t limit)
 {
 	uintptr_t p = from;
 
-	(void)s;
 	while (p < need) {
 		struct insn i;
 
@@ -228,7 +227,7 @@ static enum verdict weigh(const struct scope *s, uintptr_t addr, unsigned k, int
 	if (v != TAKE || damage_end <= next)
 		return v;
 	c->risk += 2;
-	c->post_end = cover_after(s, next, damage_end, st->fn.hi);
+	c->post_end = cover_after(next, damage_end, st->fn.hi);
 	if (!c->post_end)
 		return BLOCKED;
 	for (uintptr_t p = next; p < damage_end && v == TAKE; p += decode_length(p, c->post_end))
@@ -265,6 +264,23 @@ static void choose(const struct scope *s, const struct straight *st, struct plan
 	p->reason = best.behind ? REASON_BRANCH_TO_SITE : REASON_NONE;
 }
 
+/* The form that most sites have, without looking any further: mov $nr,%eax; syscall. */
+static bool plan_plain(const struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n, uintptr_t floor, struct plan *p)
+{
+	int nr;
+
+	if (!n || addr - last[0] != JUMP_SIZE || *(const uint8_t *)last[0] != 0xb8 || last[0] < floor || branch_to(s, addr))
+		return false;
+	memcpy(&nr, (const void *)(last[0] + 1), sizeof nr);
+	if (nr < 0 || nr == NR_SIGRETURN || !s->served((unsigned)nr))
+		return false;
+	p->nr = nr;
+	p->span = last[0];
+	p->state = SITE_REWRITTEN;
+	p->reason = REASON_NONE;
+	return true;
+}
+
 bool site_plan(const struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
 {
 	uintptr_t last[PRE_MAX];
@@ -277,6 +293,8 @@ bool site_plan(const struct scope *s, uintptr_t addr, uintptr_t floor, struct pl
 	n = walk_to(&st.fn, addr, last);
 	if (n == UINT_MAX)
 		return false;
+	if (plan_plain(s, addr, last, n, floor, p))
+		return true;
 	p->nr = trace_number(s, addr, last, n);
 	if (p->nr == NR_SIGRETURN || (p->nr >= 0 && !s->served((unsigned)p->nr))) {
 		p->state = SITE_NOT_NEEDED;
