@@ -180,7 +180,7 @@ static int rewrite_sites(const struct object *o, struct table *t, struct scratch
 	return n;
 }
 
-static int rewrite_object(const struct object *o)
+int rewrite_object(const struct object *o)
 {
 	struct scratch s[OBJECT_SEGMENTS] = {0};
 	size_t total = scan_object(o, s);

@@ -28,4 +28,7 @@ void table_publish(struct table *t);
 struct table *table_first(void);
 struct table *table_next(struct table *t);
 
+/* Rewrites one object, known or not; for rewrite_all, and for tests. Returns the number of sites or -errno. */
+int rewrite_object(const struct object *o);
+
 #endif
