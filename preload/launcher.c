@@ -234,6 +234,18 @@ static int resolve(const char *program, char *path)
 	return err;
 }
 
+static bool is_elf(const char *path)
+{
+	struct file f;
+	bool elf;
+
+	if (!map_file(path, &f))
+		return false;
+	elf = f.size >= SELFMAG && !memcmp(f.p, ELFMAG, SELFMAG);
+	munmap((void *)f.p, f.size);
+	return elf;
+}
+
 /* Where the library is, seen from the launcher: the build tree or an installation. */
 static bool find_library(char *lib)
 {
@@ -363,7 +375,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "preloom: libpreloom.so not found beside the launcher; running %s on kernel threads\n", program);
 	else
 		put_in_front("LD_PRELOAD", lib, ':');
-	execvp(program, argv + first); /* by name, not path: a script without #! is run by the shell */
+	if (is_elf(path))
+		execv(path, argv + first);
+	else
+		execvp(program, argv + first); /* has the shell run a script without #! */
 	err = errno;
 	fprintf(stderr, "preloom: %s: %s\n", program, err == ENOENT ? "its interpreter was not found" : strerror(err));
 	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
