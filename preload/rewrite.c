@@ -54,7 +54,7 @@ static int scratch_get(struct scratch *s, const struct segment *seg)
 
 static void plan_segment(const struct object *o, const struct segment *seg, struct scratch *s, struct table *t, struct plan *plans)
 {
-	struct scope scope = {o, seg, s->far, 0, config.served};
+	struct scope scope = {.o = o, .text = seg, .far = s->far, .served = config.served};
 	uintptr_t floor = seg->lo;
 	bool scanned = false;
 

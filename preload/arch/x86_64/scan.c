@@ -117,20 +117,33 @@ size_t scan_far_branches(uintptr_t lo, uintptr_t hi, const uintptr_t *sites, siz
 	return found;
 }
 
+static bool is_near_branch(uintptr_t p, uintptr_t target)
+{
+	uint8_t op = *(const uint8_t *)p;
+
+	if (op != 0xeb && (op & 0xf0) != 0x70 && (op & 0xfc) != 0xe0)
+		return false;
+	return p + 2 + (uintptr_t)(intptr_t)*(const int8_t *)(p + 1) == target;
+}
+
 uintptr_t scan_near_branch(uintptr_t lo, uintptr_t hi, uintptr_t target, uintptr_t *at)
 {
+	const __m128i step = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 	uintptr_t p = target - 129 > lo ? target - 129 : lo, end = target + 127 < hi - 1 ? target + 127 : hi - 1;
 
 	if (*at >= p)
 		p = *at + 1;
-	for (; p < end; p++) {
-		uint8_t op = *(const uint8_t *)p;
-		bool jump = op == 0xeb || (op & 0xf0) == 0x70 || (op & 0xfc) == 0xe0;
+	/* At distance target - (p + 2) the second byte of such a jump is the distance itself. */
+	for (; p + 16 <= end; p += 16) {
+		__m128i want = _mm_sub_epi8(_mm_set1_epi8((char)(target - p - 2)), step);
+		unsigned m = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(p + 1)), want));
 
-		if (jump && p + 2 + (uintptr_t)(intptr_t)*(const int8_t *)(p + 1) == target) {
-			*at = p;
-			return p;
-		}
+		for (; m; m &= m - 1)
+			if (is_near_branch(p + (unsigned)__builtin_ctz(m), target))
+				return *at = p + (unsigned)__builtin_ctz(m);
 	}
+	for (; p < end; p++)
+		if (is_near_branch(p, target))
+			return *at = p;
 	return 0;
 }

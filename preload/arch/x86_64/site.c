@@ -61,25 +61,28 @@ bool site_is_candidate(uintptr_t text_lo, uintptr_t addr, bool (*served)(unsigne
 	return *nr != NR_SIGRETURN && *nr >= 0 && served((unsigned)*nr);
 }
 
-/* Decodes from the start of the function to addr; keeps the last PRE_MAX addresses, newest first. */
-static unsigned walk_to(const struct bounds *fn, uintptr_t addr, uintptr_t *last)
+/* Decodes from p, a boundary in fn, up to addr. last: the PRE_MAX addresses before, newest first; n of them are known. */
+static unsigned walk(const struct bounds *fn, uintptr_t p, uintptr_t addr, uintptr_t *last, unsigned n)
 {
-	uintptr_t ring[PRE_MAX], p = fn->lo;
-	unsigned n = 0;
+	uintptr_t ring[PRE_MAX];
+	unsigned i = n;
 
+	for (unsigned k = 0; k < n; k++)
+		ring[n - 1 - k] = last[k];
 	while (p < addr) {
 		unsigned len = decode_length(p, fn->hi);
 
 		if (!len || (p < fn->mark && p + len > fn->mark))
 			return UINT_MAX;
-		ring[n++ % PRE_MAX] = p;
+		ring[i++ % PRE_MAX] = p;
 		p += len;
 	}
 	if (p != addr)
 		return UINT_MAX;
-	for (unsigned i = 0; i < n && i < PRE_MAX; i++)
-		last[i] = ring[(n - 1 - i) % PRE_MAX];
-	return n < PRE_MAX ? n : PRE_MAX;
+	n = i < PRE_MAX ? i : PRE_MAX;
+	for (unsigned k = 0; k < n; k++)
+		last[k] = ring[(i - 1 - k) % PRE_MAX];
+	return n;
 }
 
 static bool is_boundary(const struct object *o, uintptr_t addr)
@@ -87,7 +90,19 @@ static bool is_boundary(const struct object *o, uintptr_t addr)
 	uintptr_t last[PRE_MAX];
 	struct bounds fn;
 
-	return !function_bounds(o, addr, &fn) || walk_to(&fn, addr, last) != UINT_MAX;
+	return !function_bounds(o, addr, &fn) || walk(&fn, fn.lo, addr, last, 0) != UINT_MAX;
+}
+
+/* The same for the site at addr, going on from the site before if that is in the same function. */
+static unsigned walk_to_site(struct scope *s, const struct bounds *fn, uintptr_t addr)
+{
+	bool same = s->walked.fn == fn->lo && s->walked.at <= addr;
+	unsigned n = walk(fn, same ? s->walked.at : fn->lo, addr, s->walked.last, same ? s->walked.n : 0);
+
+	s->walked.fn = n == UINT_MAX ? 0 : fn->lo;
+	s->walked.at = addr;
+	s->walked.n = n;
+	return n;
 }
 
 static bool far_branch_to(const struct scope *s, uintptr_t target)
@@ -133,7 +148,7 @@ static bool has_indirect_jump(const struct scope *s, const struct bounds *fn)
 	return false;
 }
 
-/* Follows the value of eax back through straight-line code. Sets *load to the instruction that decided it. */
+/* Follows the value of eax back through straight-line code. */
 static int trace_number(const struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n)
 {
 	unsigned reg = DECODE_RAX;
@@ -281,16 +296,16 @@ static bool plan_plain(const struct scope *s, uintptr_t addr, const uintptr_t *l
 	return true;
 }
 
-bool site_plan(const struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
+bool site_plan(struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
 {
-	uintptr_t last[PRE_MAX];
+	const uintptr_t *last = s->walked.last;
 	struct straight st;
 	unsigned n;
 
 	*p = (struct plan){.addr = addr, .span = addr, .post_end = addr + SYSCALL_SIZE, .nr = -1, .state = SITE_REFUSED, .reason = REASON_NO_BOUNDS};
 	if (!function_bounds(s->o, addr, &st.fn))
 		return true;
-	n = walk_to(&st.fn, addr, last);
+	n = walk_to_site(s, &st.fn, addr);
 	if (n == UINT_MAX)
 		return false;
 	if (plan_plain(s, addr, last, n, floor, p))

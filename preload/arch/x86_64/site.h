@@ -21,6 +21,11 @@ struct scope {
 	const uintptr_t *far; /* sorted targets of jumps with a 32-bit displacement */
 	size_t nfar;
 	bool (*served)(unsigned nr);
+	struct {
+		uintptr_t fn, at;	   /* an instruction of the function begins at `at` */
+		uintptr_t last[PRE_MAX]; /* and at these, newest first */
+		unsigned n;
+	} walked; /* where decoding got to for the site before */
 };
 
 struct plan {
@@ -35,6 +40,6 @@ bool site_is_candidate(uintptr_t text_lo, uintptr_t addr, bool (*served)(unsigne
 
 /* Plans the site at addr; nothing before `floor` may be displaced (the site before needs it). False: the two bytes
  * are no instruction. */
-bool site_plan(const struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p);
+bool site_plan(struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p);
 
 #endif
