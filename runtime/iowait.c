@@ -1,0 +1,343 @@
+/* iowait.c - the table of descriptors and how a G waits for one.
+ *
+ * No wake-up is lost between a failed try and the park, without a lock around the try: each direction counts its
+ * events, the G reads the count before the try and arms its waiter only if, under the descriptor's lock, the count is
+ * still the same. Every change of the file from "not now" to "now" after the try is an edge, hence an event, hence a
+ * change of the count (or, if the file was not registered yet, reported by the registration itself). Nothing is
+ * consumed from the count, so several readers of one descriptor do not steal each other's hints.
+ *
+ * An event wakes one waiter that consumes (read, accept) and all that only look (poll); the consumer passes the wake on
+ * to the next when it leaves, since there may be more than it took. An end or an error wakes all.
+ *
+ * A waiter stays linked from its first park to the end of the call. When another G closes the number, the waiters move
+ * to a private duplicate of the descriptor and go on, as they would natively; the duplicate is closed by the last of
+ * them. The closer must not let the number be reused while a waiter is between reading `fd` and its next try: the
+ * waiter writes state Busy, then reads fd; the closer writes fd, then reads state (both sequentially consistent), and
+ * waits while it is Busy.
+ *
+ * Lock order: one descriptor at a time, except fdesc_move (the duplicate is visible to nobody yet). Then the run queue's.
+ */
+#include "netpoll.h"
+#include <linux/errno.h>
+#include <linux/eventpoll.h>
+#include <linux/mman.h>
+
+enum { StateIdle, StateArmed, StateBusy };
+
+struct fdesc *_Atomic fdtab;
+_Atomic uint32_t fd_epoch = 1;
+
+static struct lock tab_lock = LOCK_INIT(RankNetpoll);
+
+struct fdesc *fdtab_init(void)
+{
+	lock(&tab_lock);
+	struct fdesc *t = load_rlx(&fdtab);
+	if (!t) {
+		t = os_reserve(FDTAB_LEN * sizeof(*t));
+		if (!t)
+			throw("no address space for the table of descriptors");
+		store_rel(&fdtab, t); /* release: pairs with the acquire in fdesc_get */
+	}
+	unlock(&tab_lock);
+	return t;
+}
+
+/* --- waiter lists: circular, FIFO --- */
+
+static void link_locked(struct fdesc *e, struct iowait *w)
+{
+	struct iowait *head = e->waiters[w->dir];
+	if (!head) {
+		w->next = w->prev = w;
+		e->waiters[w->dir] = w;
+	} else {
+		w->next = head;
+		w->prev = head->prev;
+		head->prev->next = w;
+		head->prev = w;
+	}
+	w->linked = true;
+}
+
+static void unlink_locked(struct fdesc *e, struct iowait *w)
+{
+	if (w->next == w) {
+		e->waiters[w->dir] = NULL;
+	} else {
+		w->next->prev = w->prev;
+		w->prev->next = w->next;
+		if (e->waiters[w->dir] == w)
+			e->waiters[w->dir] = w->next;
+	}
+	w->linked = false;
+}
+
+static void wake_locked(struct fdesc *e, enum iodir dir, bool all, struct gqueue *out)
+{
+	struct iowait *head = e->waiters[dir], *w = head;
+	if (!head)
+		return;
+	do {
+		if (load_acq(&w->state) == StateArmed) {
+			/* The seq of an armed waiter that was claimed before is old: the claim fails. */
+			enum claim c = wait_claim(w->g, w->seq, WakeReady);
+			if (c == ClaimParked)
+				gqueue_push(out, w->g);
+			if (c != ClaimLost && !w->level && !all)
+				return;
+		}
+		w = w->next;
+	} while (w != head);
+}
+
+static struct fdesc *lock_of(struct iowait *w)
+{
+	for (;;) {
+		struct fdesc *e = load_acq(&w->e);
+		lock(&e->lock);
+		if (e == load_acq(&w->e))
+			return e;
+		unlock(&e->lock);
+	}
+}
+
+void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
+{
+	struct fdesc *e = fdesc_get(fd);
+	if (!e)
+		return;
+	lock(&e->lock);
+	if (load_rlx(&e->gen) == gen && load_rlx(&e->flags) & FD_REG) {
+		bool end = events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP);
+		if (end || events & EPOLLPRI)
+			store_rlx(&e->flags, load_rlx(&e->flags) | FD_HUP);
+		if (end || events & (EPOLLIN | EPOLLPRI)) {
+			/* release: pairs with fdesc_seen; also orders FD_HUP before it */
+			store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
+			wake_locked(e, DirRead, end, out);
+		}
+		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+			store_rel(&e->seq[DirWrite], load_rlx(&e->seq[DirWrite]) + 1);
+			wake_locked(e, DirWrite, end, out);
+		}
+	}
+	unlock(&e->lock);
+}
+
+/* --- waiting --- */
+
+void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum iodir dir, enum waitreason why)
+{
+	w->g = g;
+	w->deadline = 0;
+	w->dir = (uint8_t)dir;
+	w->reason = (uint8_t)why;
+	w->level = w->linked = w->moved = false;
+	store_rlx(&w->e, e);
+	store_rlx(&w->fd, fd);
+	store_rlx(&w->state, StateIdle);
+}
+
+int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
+{
+	struct fdesc *e = lock_of(w);
+	int r = 0;
+	uint8_t flags = load_rlx(&e->flags);
+	if (w->moved) {
+		w->moved = false;
+		r = 1;
+	} else if (unlikely(!(flags & FD_REG))) {
+		r = load_rlx(&e->closing) ? -EBADF : netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
+		if (r == 0)
+			store_rlx(&e->flags, flags | FD_REG);
+	}
+	if (r >= 0 && load_rlx(&e->seq[w->dir]) != seen)
+		r = 1;
+	if (r == 0) {
+		if (!w->linked)
+			link_locked(e, w);
+		w->seq = wait_seq;
+		store_rlx(&w->state, StateArmed);
+	}
+	unlock(&e->lock);
+	return r;
+}
+
+enum iowake iowait_park(struct g *g, uint32_t wait_seq, int64_t deadline)
+{
+	enum wake how;
+	if (unlikely(load_acq(&g->interrupt))) {
+		how = wait_cancel(g);
+	} else {
+		if (deadline)
+			timer_add(&g->timer, deadline, timer_wake, g, wait_seq);
+		atomic_fetch_add_explicit(&netpoll_nwait, 1, memory_order_relaxed);
+		how = wait_park(g);
+		atomic_fetch_sub_explicit(&netpoll_nwait, 1, memory_order_relaxed);
+		if (deadline)
+			timer_del(&g->timer);
+	}
+	if (how == WakeReady)
+		return IoRetry;
+	return how == WakeTimeout ? IoTimeout : IoSignal;
+}
+
+/* seen: the count before the try that failed. */
+enum iowake iowait_sleep(struct iowait *w, uint32_t seen)
+{
+	struct g *g = w->g;
+	g->wait_fd = load_rlx(&w->fd);
+	uint32_t seq = wait_begin(g, (enum waitreason)w->reason);
+	int r = iowait_arm(w, seq, seen);
+	enum iowake how = IoRetry;
+	if (r == 0)
+		how = iowait_park(g, seq, w->deadline);
+	else
+		wait_cancel(g);
+	/* seq_cst: before w->fd is read for the next try; see the head of this file */
+	atomic_store(&w->state, StateBusy);
+	return r < 0 ? IoHandoff : how;
+}
+
+void iowait_end(struct iowait *w)
+{
+	struct gqueue out = { 0 };
+	int dup = -1;
+	store_rel(&w->state, StateIdle);
+	if (!w->linked)
+		return;
+	struct fdesc *e = lock_of(w);
+	unlink_locked(e, w);
+	if (!w->level)
+		wake_locked(e, (enum iodir)w->dir, false, &out);
+	if (unlikely(load_rlx(&e->flags) & FD_PRIVATE) && !e->waiters[DirRead] && !e->waiters[DirWrite])
+		dup = load_rlx(&w->fd);
+	unlock(&e->lock);
+	if (dup >= 0)
+		fd_close_private(dup);
+	if (out.n)
+		ready_list(&out);
+}
+
+/* --- what is remembered about a number --- */
+
+static void reset_locked(struct fdesc *e)
+{
+	store_rlx(&e->gen, load_rlx(&e->gen) + 1);
+	store_rlx(&e->flags, 0);
+	store_rlx(&e->drained, 0);
+	store_rlx(&e->kind, KindUnknown);
+}
+
+void fdesc_set_kind(struct fdesc *e, enum fdkind kind)
+{
+	lock(&e->lock);
+	if (!load_rlx(&e->closing))
+		store_rlx(&e->kind, (uint8_t)kind);
+	unlock(&e->lock);
+}
+
+void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch)
+{
+	lock(&e->lock);
+	if (!load_rlx(&e->closing)) {
+		uint8_t old = load_rlx(&e->flags) & (uint8_t) ~(FD_NONBLOCK | FD_BLOCKING);
+		store_rlx(&e->flags, old | set);
+		store_rlx(&e->epoch, epoch);
+	}
+	unlock(&e->lock);
+}
+
+void fdesc_forget(struct fdesc *e)
+{
+	lock(&e->lock);
+	if (!(load_rlx(&e->flags) & FD_PRIVATE) && !e->waiters[DirRead] && !e->waiters[DirWrite])
+		reset_locked(e);
+	unlock(&e->lock);
+}
+
+bool fdesc_close_begin(struct fdesc *e)
+{
+	lock(&e->lock);
+	store_rlx(&e->closing, load_rlx(&e->closing) + 1);
+	bool waited = e->waiters[DirRead] || e->waiters[DirWrite];
+	if (!waited)
+		reset_locked(e);
+	unlock(&e->lock);
+	return waited;
+}
+
+void fdesc_close_end(struct fdesc *e)
+{
+	lock(&e->lock);
+	store_rlx(&e->closing, load_rlx(&e->closing) - 1);
+	unlock(&e->lock);
+}
+
+void fdesc_set_private(struct fdesc *e, bool on)
+{
+	lock(&e->lock);
+	reset_locked(e);
+	store_rlx(&e->flags, on ? FD_PRIVATE : 0);
+	unlock(&e->lock);
+}
+
+static bool any_busy(struct fdesc *e)
+{
+	bool busy = false;
+	lock(&e->lock);
+	for (int dir = 0; dir < 2; dir++) {
+		struct iowait *head = e->waiters[dir], *w = head;
+		if (head)
+			do
+				busy |= !w->level && atomic_load(&w->state) == StateBusy;
+			while ((w = w->next) != head);
+	}
+	unlock(&e->lock);
+	return busy;
+}
+
+/* fd is about to be closed while G's wait on it: they go on with dup, a fresh private duplicate. dup < 0: there is
+ * none to be had; they wake up and find what the kernel says of the number. */
+void fdesc_move(struct fdesc *e, int fd, int dup)
+{
+	struct gqueue out = { 0 };
+	struct fdesc *to = dup >= 0 ? fdesc_get(dup) : NULL;
+	lock(&e->lock);
+	if (to)
+		lock(&to->lock);
+	for (int dir = 0; dir < 2; dir++) {
+		struct iowait *w;
+		wake_locked(e, (enum iodir)dir, true, &out);
+		while (to && (w = e->waiters[dir])) {
+			unlink_locked(e, w);
+			link_locked(to, w);
+			w->moved = true;
+			atomic_store(&w->fd, dup); /* seq_cst: before any_busy reads the state */
+			store_rel(&w->e, to);
+		}
+	}
+	bool unused = to && !to->waiters[DirRead] && !to->waiters[DirWrite];
+	if (to)
+		unlock(&to->lock);
+	if (load_rlx(&e->flags) & FD_REG)
+		netpoll_unregister(fd);
+	reset_locked(e);
+	unlock(&e->lock);
+	if (out.n)
+		ready_list(&out);
+	for (int i = 0; to && i < 1000 && any_busy(to); i++)
+		os_osyield();
+	if (unused)
+		fd_close_private(dup);
+}
+
+/* In the child of a fork nobody waits, and every number is unknown again. */
+void fdtab_after_fork(void)
+{
+	struct fdesc *t = load_rlx(&fdtab);
+	tab_lock = (struct lock)LOCK_INIT(RankNetpoll);
+	if (t && os_madvise(t, FDTAB_LEN * sizeof(*t), MADV_DONTNEED))
+		throw("madvise of the table of descriptors");
+}

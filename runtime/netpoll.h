@@ -1,0 +1,123 @@
+/* netpoll.h - descriptors as the runtime knows them, and how a G waits for one.
+ *
+ * A shim tries its call in a form that does not block. If that says "not now", it waits with an iowait and tries
+ * again. See netpoll.c for the events' way in and iowait.c for the waiting side.
+ */
+#ifndef PRELOOM_NETPOLL_H
+#define PRELOOM_NETPOLL_H
+
+#include "runtime.h"
+
+/* What a descriptor is, which decides how its calls are tried without blocking. Found at the first use. */
+enum fdkind {
+	KindUnknown,
+	KindTCP,     /* stream socket whose short read means that nothing is left */
+	KindStream,  /* other stream sockets: MSG_DONTWAIT; a send goes on until all is sent */
+	KindMsg,     /* message sockets: MSG_DONTWAIT; all or nothing */
+	KindSeq,     /* the same, and write() ends a record */
+	KindUnixMsg, /* message sockets of AF_UNIX: epoll does not say when the peer's queue has room */
+	KindPipe,    /* RWF_NOWAIT both ways */
+	KindEvent,   /* RWF_NOWAIT for reads; writes do not block in practice (eventfd, timerfd) */
+	KindPoll,    /* a poll before the call (FIFO by name, inotify, signalfd, character device) */
+	KindTty,     /* the same, with job control and VMIN */
+	KindFile,    /* cannot be polled: hand off */
+};
+
+enum {
+	FD_REG = 1,	  /* epoll knows it under the present generation */
+	FD_HUP = 2,	  /* an end, an error or urgent data was reported: never skip a try */
+	FD_PRIVATE = 4,	  /* preloom's own: the program sees EBADF */
+	FD_NONBLOCK = 8,  /* O_NONBLOCK was seen, at `epoch` */
+	FD_BLOCKING = 16, /* no O_NONBLOCK and no SO_*TIMEO were seen, at `epoch` */
+};
+
+enum iodir { DirRead, DirWrite };
+
+struct iowait;
+
+/* One per descriptor number; the table is reserved address space, touched on demand. */
+struct fdesc {
+	struct lock lock;
+	_Atomic uint32_t seq[2];  /* events per direction; an event between a try and the park shows as a change */
+	_Atomic uint32_t drained; /* seq[DirRead] + 1 at a read that took all there was */
+	_Atomic uint32_t gen;	  /* goes into epoll's data: a late event of an earlier file is recognised */
+	_Atomic uint32_t epoch;	  /* value of fd_epoch when FD_NONBLOCK or FD_BLOCKING was found out */
+	_Atomic uint8_t kind;
+	_Atomic uint8_t flags;
+	_Atomic uint16_t closing; /* closes under way: nothing may be remembered about the number */
+	struct iowait *waiters[2];
+} __attribute__((aligned(64)));
+
+/* A G that waits for one direction of one descriptor; on its stack, linked from the first park to iowait_end. */
+struct iowait {
+	struct iowait *next, *prev;
+	struct fdesc *_Atomic e;
+	struct g *g;
+	int64_t deadline; /* 0: none */
+	uint32_t seq;	  /* of g's wait record */
+	_Atomic int fd;	  /* what to use: another G's close moves the waiter to a private duplicate */
+	_Atomic uint32_t state;
+	uint8_t dir;
+	uint8_t reason;
+	bool level; /* wants every event, because it consumes none (poll) */
+	bool linked;
+	bool moved;
+};
+
+#define FDTAB_LEN (1 << 20)
+
+extern struct fdesc *_Atomic fdtab;
+extern _Atomic uint32_t fd_epoch; /* grows when the program changes O_NONBLOCK or a socket timeout anywhere */
+struct fdesc *fdtab_init(void);
+
+/* NULL: beyond the table; such calls are handed off. */
+static inline struct fdesc *fdesc_get(int fd)
+{
+	struct fdesc *t = load_acq(&fdtab);
+	if (unlikely(!t))
+		t = fdtab_init();
+	return likely((unsigned)fd < FDTAB_LEN) ? &t[fd] : NULL;
+}
+
+static inline uint32_t fdesc_seen(struct fdesc *e, enum iodir dir)
+{
+	return load_acq(&e->seq[dir]);
+}
+
+/* How iowait_sleep ended. */
+enum iowake { IoRetry, IoTimeout, IoSignal, IoHandoff };
+
+void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum iodir dir, enum waitreason why);
+enum iowake iowait_sleep(struct iowait *w, uint32_t seen);
+void iowait_end(struct iowait *w);
+
+/* The parts of iowait_sleep, for a G that waits for several descriptors (poll). */
+int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen); /* 0 armed, 1 there was an event, or -errno */
+enum iowake iowait_park(struct g *g, uint32_t wait_seq, int64_t deadline);
+
+void fdesc_set_kind(struct fdesc *e, enum fdkind kind);
+void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch);
+void fdesc_forget(struct fdesc *e);	 /* what was remembered turned out wrong */
+bool fdesc_close_begin(struct fdesc *e); /* true: somebody waits on it, see fdesc_move */
+void fdesc_close_end(struct fdesc *e);
+void fdesc_move(struct fdesc *e, int fd, int dup);
+void fdesc_set_private(struct fdesc *e, bool on);
+
+/* privfd.c: preloom's own descriptors */
+int fd_make_private(int fd);
+int fd_dup_private(int fd);
+void fd_close_private(int fd);
+bool fd_is_private(int fd);
+int fd_next_private(int from);
+void privfd_after_fork(void);
+
+void netpoll_after_fork(void);
+int netpoll_register(int fd, uint32_t gen);
+void netpoll_unregister(int fd);
+extern _Atomic uint32_t netpoll_nwait;
+
+/* iowait.c for netpoll.c */
+void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out);
+void fdtab_after_fork(void);
+
+#endif

@@ -1,0 +1,47 @@
+/* os_linux_fd.c - the part of os.h that deals with descriptors of the runtime's own. */
+#include "runtime.h"
+#include <asm/unistd.h>
+#include <linux/fcntl.h>
+#include <linux/resource.h>
+
+int os_read(int fd, void *p, size_t n)
+{
+	return (int)sys3(__NR_read, fd, p, n);
+}
+
+int os_close(int fd)
+{
+	return (int)sys1(__NR_close, fd);
+}
+
+int os_dupfd(int fd, int min)
+{
+	return (int)sys3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, min);
+}
+
+int os_fd_limit(void)
+{
+	struct rlimit64 l;
+	if (sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &l) < 0 || l.rlim_cur > INT32_MAX)
+		return INT32_MAX;
+	return (int)l.rlim_cur;
+}
+
+int64_t os_raise_fd_limit(void)
+{
+	struct rlimit64 l;
+	if (sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &l) < 0 || l.rlim_cur >= l.rlim_max)
+		return -1;
+	int64_t old = (int64_t)l.rlim_cur;
+	l.rlim_cur = l.rlim_max;
+	return sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &l, 0) < 0 ? -1 : old;
+}
+
+void os_restore_fd_limit(int64_t old)
+{
+	struct rlimit64 l;
+	if (old < 0 || sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &l) < 0)
+		return;
+	l.rlim_cur = (uint64_t)old;
+	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &l, 0);
+}

@@ -1,0 +1,110 @@
+/* privfd.c - preloom's own descriptors: where they live, and how the program is kept off them.
+ *
+ * They are moved to the top of the range that the soft limit allows, but not above PRIVATE_TOP: the kernel's table of
+ * descriptors is as long as the highest number in use, and every fork copies it. The program's numbers grow from
+ * below and step over them, as the kernel does with any number in use.
+ */
+#include "netpoll.h"
+#include <linux/errno.h>
+
+#define PRIVATE_TOP 4096
+#define NPRIVATE 64
+#define NRESERVED 4 /* for epoll and the like; duplicates go below them */
+
+static struct lock priv_lock = LOCK_INIT(RankNetpoll);
+static int priv[NPRIVATE]; /* number + 1; 0: free */
+
+static bool remember(int fd)
+{
+	bool done = false;
+	lock(&priv_lock);
+	for (int i = 0; i < NPRIVATE && !done; i++)
+		if (priv[i] == 0) {
+			priv[i] = fd + 1;
+			done = true;
+		}
+	unlock(&priv_lock);
+	struct fdesc *e = done ? fdesc_get(fd) : NULL;
+	if (!e)
+		return false;
+	fdesc_set_private(e, true);
+	return true;
+}
+
+static void forget(int fd)
+{
+	fdesc_set_private(fdesc_get(fd), false);
+	lock(&priv_lock);
+	for (int i = 0; i < NPRIVATE; i++)
+		if (priv[i] == fd + 1)
+			priv[i] = 0;
+	unlock(&priv_lock);
+}
+
+/* A duplicate of fd in the top n numbers; anywhere if these are taken. */
+static int dup_high(int fd, int n)
+{
+	int limit = os_fd_limit();
+	int top = limit < PRIVATE_TOP ? limit : PRIVATE_TOP;
+	int r = top > n ? os_dupfd(fd, top - n) : -EINVAL;
+	return r >= 0 ? r : os_dupfd(fd, 3);
+}
+
+/* Moves fd to where the program does not find it; returns the new number. */
+int fd_make_private(int fd)
+{
+	int high = dup_high(fd, NRESERVED);
+	if (high < 0)
+		high = fd; /* the limit is reached: rather a low number than none */
+	else
+		os_close(fd);
+	if (!remember(high))
+		throw("too many private descriptors");
+	return high;
+}
+
+/* A private duplicate of fd, or -errno. */
+int fd_dup_private(int fd)
+{
+	int high = dup_high(fd, NPRIVATE);
+	if (high >= 0 && !remember(high)) {
+		os_close(high);
+		return -EMFILE;
+	}
+	return high;
+}
+
+void fd_close_private(int fd)
+{
+	forget(fd);
+	os_close(fd);
+}
+
+bool fd_is_private(int fd)
+{
+	struct fdesc *t = load_acq(&fdtab);
+	return t && (unsigned)fd < FDTAB_LEN && load_acq(&t[fd].flags) & FD_PRIVATE;
+}
+
+/* The lowest private number >= from, or -1. */
+int fd_next_private(int from)
+{
+	int best = -1;
+	lock(&priv_lock);
+	for (int i = 0; i < NPRIVATE; i++)
+		if (priv[i] > from && (best < 0 || priv[i] - 1 < best))
+			best = priv[i] - 1;
+	unlock(&priv_lock);
+	return best;
+}
+
+/* In the child of a fork: close them all; they belong to the parent's netpoller and to its waiters. */
+void privfd_after_fork(void)
+{
+	priv_lock = (struct lock)LOCK_INIT(RankNetpoll);
+	for (int i = 0; i < NPRIVATE; i++)
+		if (priv[i]) {
+			os_close(priv[i] - 1);
+			priv[i] = 0;
+		}
+}
