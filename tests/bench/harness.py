@@ -107,9 +107,12 @@ def run(command, cpus, env, timeout, wall=False):
     text = shown(command, cpus, env)
     with tempfile.TemporaryFile("w+") as errors:
         start, cpu0 = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        child = subprocess.Popen(command, env=env, preexec_fn=on_cpus(cpus), start_new_session=True,
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if wall else subprocess.PIPE,
-                                 stderr=errors, text=True)
+        try:
+            child = subprocess.Popen(command, env=env, preexec_fn=on_cpus(cpus), start_new_session=True,
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if wall else subprocess.PIPE,
+                                     stderr=errors, text=True)
+        except OSError as e:
+            return Failure(text, str(e))
         try:
             output, _ = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
