@@ -142,7 +142,7 @@ static bool bounds_by_fde(const struct object *o, uintptr_t addr, struct bounds 
 	return addr < b->hi;
 }
 
-bool function_bounds(const struct object *o, uintptr_t addr, struct bounds *b)
+bool function_bounds(const struct object *o, uintptr_t addr, bool symbols, struct bounds *b)
 {
 	const struct segment *text = object_text(o, addr);
 	const Elf64_Sym *s;
@@ -150,7 +150,7 @@ bool function_bounds(const struct object *o, uintptr_t addr, struct bounds *b)
 	if (!text)
 		return false;
 	if (!bounds_by_fde(o, addr, b)) {
-		s = object_symbol(o, addr, true);
+		s = symbols ? object_symbol(o, addr, true) : NULL;
 		if (!s)
 			return false;
 		*b = (struct bounds){o->base + s->st_value, o->base + s->st_value + s->st_size, 0};

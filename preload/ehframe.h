@@ -13,7 +13,7 @@ struct bounds {
 	uintptr_t mark;	  /* 0, or an address that must turn out to be an instruction boundary */
 };
 
-/* From .eh_frame_hdr, else from .dynsym. False: not known. */
-bool function_bounds(const struct object *o, uintptr_t addr, struct bounds *b);
+/* From .eh_frame_hdr, else from .dynsym if `symbols` says so (which takes time). False: not known. */
+bool function_bounds(const struct object *o, uintptr_t addr, bool symbols, struct bounds *b);
 
 #endif

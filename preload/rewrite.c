@@ -29,7 +29,7 @@ static unsigned long long seen_subs;
 /* Scratch memory for one text segment. */
 struct scratch {
 	uintptr_t *raw, *far;
-	size_t nraw, nfar, cap, size;
+	size_t nraw, cap, size;
 	void *map;
 };
 
@@ -54,9 +54,9 @@ static int scratch_get(struct scratch *s, const struct segment *seg)
 
 static void plan_segment(const struct object *o, const struct segment *seg, struct scratch *s, struct table *t, struct plan *plans)
 {
-	struct scope scope = {.o = o, .text = seg, .far = s->far, .served = config.served};
+	struct scope scope = {.o = o, .text = seg, .sites = s->raw, .nsites = s->nraw, .far = s->far, .cap = s->cap,
+			      .served = config.served};
 	uintptr_t floor = seg->lo;
-	bool scanned = false;
 
 	for (size_t i = 0; i < s->nraw; i++) {
 		struct plan *p = &plans[t->n];
@@ -67,16 +67,8 @@ static void plan_segment(const struct object *o, const struct segment *seg, stru
 			t->n++;
 			continue;
 		}
-		if (!scanned) {
-			scope.nfar = scan_far_branches(seg->lo, seg->hi, s->raw, s->nraw, s->far, s->cap);
-			scanned = true;
-		}
 		if (!site_plan(&scope, s->raw[i], floor, p))
 			continue;
-		if (scope.nfar > s->cap && p->state == SITE_REWRITTEN) {
-			p->state = SITE_REFUSED;
-			p->reason = REASON_BRANCH_INTO_SPAN;
-		}
 		if (p->state == SITE_REWRITTEN)
 			floor = p->post_end;
 		t->n++;

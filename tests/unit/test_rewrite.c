@@ -262,9 +262,11 @@ START_TEST(no_instruction)
 	fake_init(&f);
 	at = fake_add(&f, CODE("\xb8\x0f\x05\0\0" RET));
 	memcpy(f.code + 0x1800, MOV_39 SYSCALL RET, 8);
+	memcpy(f.code + 0x1900, "data " SYSCALL "data", 11);
 	ck_assert_int_eq(fake_rewrite(&f), 0);
 	ck_assert_ptr_null(site_at(&f, at + 1));
 	ck_assert_int_eq(site_at(&f, 0x1805)->reason, REASON_NO_BOUNDS);
+	ck_assert_ptr_null(site_at(&f, 0x1905));
 }
 END_TEST
 

@@ -90,7 +90,7 @@ static bool is_boundary(const struct object *o, uintptr_t addr)
 	uintptr_t last[PRE_MAX];
 	struct bounds fn;
 
-	return !function_bounds(o, addr, &fn) || walk(&fn, fn.lo, addr, last, 0) != UINT_MAX;
+	return !function_bounds(o, addr, true, &fn) || walk(&fn, fn.lo, addr, last, 0) != UINT_MAX;
 }
 
 /* The same for the site at addr, going on from the site before if that is in the same function. */
@@ -105,10 +105,18 @@ static unsigned walk_to_site(struct scope *s, const struct bounds *fn, uintptr_t
 	return n;
 }
 
-static bool far_branch_to(const struct scope *s, uintptr_t target)
+/* Room for all of them, or else everything counts as a target. */
+static bool far_branch_to(struct scope *s, uintptr_t target)
 {
-	size_t lo = 0, hi = s->nfar;
+	size_t lo = 0, hi;
 
+	if (!s->far_known) {
+		s->nfar = scan_far_branches(s->text->lo, s->text->hi, s->sites, s->nsites, s->far, s->cap);
+		s->far_known = true;
+	}
+	if (s->nfar > s->cap)
+		return true;
+	hi = s->nfar;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 		if (s->far[mid] < target)
@@ -119,7 +127,7 @@ static bool far_branch_to(const struct scope *s, uintptr_t target)
 	return lo < s->nfar && s->far[lo] == target;
 }
 
-static bool branch_to(const struct scope *s, uintptr_t target)
+static bool branch_to(struct scope *s, uintptr_t target)
 {
 	uintptr_t at = 0;
 
@@ -132,7 +140,7 @@ static bool branch_to(const struct scope *s, uintptr_t target)
 }
 
 /* A jump through a register or through memory, other than through the GOT (a tail call). */
-static bool has_indirect_jump(const struct scope *s, const struct bounds *fn)
+static bool has_indirect_jump(struct scope *s, const struct bounds *fn)
 {
 	for (uintptr_t p = fn->lo; p + 1 < fn->hi; p++) {
 		const uint8_t *c = (const uint8_t *)p;
@@ -149,7 +157,7 @@ static bool has_indirect_jump(const struct scope *s, const struct bounds *fn)
 }
 
 /* Follows the value of eax back through straight-line code. */
-static int trace_number(const struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n)
+static int trace_number(struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n)
 {
 	unsigned reg = DECODE_RAX;
 	uintptr_t after = addr;
@@ -203,7 +211,7 @@ static uintptr_t cover_after(uintptr_t from, uintptr_t need, uintptr_t limit)
 
 enum verdict { TAKE, BLOCKED, HIDDEN };
 
-static enum verdict weigh_boundary(const struct scope *s, uintptr_t at, uintptr_t damage_end, int *indirect, const struct straight *st,
+static enum verdict weigh_boundary(struct scope *s, uintptr_t at, uintptr_t damage_end, int *indirect, const struct straight *st,
 				   uintptr_t addr, struct choice *c)
 {
 	bool damaged = at < damage_end;
@@ -225,7 +233,7 @@ static enum verdict weigh_boundary(const struct scope *s, uintptr_t at, uintptr_
 }
 
 /* Displaces k instructions before the syscall. */
-static enum verdict weigh(const struct scope *s, uintptr_t addr, unsigned k, int *indirect, const struct straight *st, struct choice *c)
+static enum verdict weigh(struct scope *s, uintptr_t addr, unsigned k, int *indirect, const struct straight *st, struct choice *c)
 {
 	uintptr_t next = addr + SYSCALL_SIZE, damage_end;
 	enum verdict v = TAKE;
@@ -250,7 +258,7 @@ static enum verdict weigh(const struct scope *s, uintptr_t addr, unsigned k, int
 	return v;
 }
 
-static void choose(const struct scope *s, const struct straight *st, struct plan *p)
+static void choose(struct scope *s, const struct straight *st, struct plan *p)
 {
 	struct choice best = {.risk = INT_MAX}, c;
 	int indirect = -1;
@@ -280,7 +288,7 @@ static void choose(const struct scope *s, const struct straight *st, struct plan
 }
 
 /* The form that most sites have, without looking any further: mov $nr,%eax; syscall. */
-static bool plan_plain(const struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n, uintptr_t floor, struct plan *p)
+static bool plan_plain(struct scope *s, uintptr_t addr, const uintptr_t *last, unsigned n, uintptr_t floor, struct plan *p)
 {
 	int nr;
 
@@ -296,15 +304,30 @@ static bool plan_plain(const struct scope *s, uintptr_t addr, const uintptr_t *l
 	return true;
 }
 
+/* Outside of all functions there may be data, in which the two bytes are nothing: is a number loaded before? */
+static bool looks_like_call(uintptr_t text_lo, uintptr_t addr)
+{
+	const uint8_t *p = (const uint8_t *)addr;
+
+	if (addr - text_lo < 7)
+		return false;
+	if (p[-5] == 0xb8)
+		return p[-2] == 0 && p[-1] == 0;
+	if (starts_with(addr - 7, "\x48\xc7\xc0", 3))
+		return p[-2] == 0 && p[-1] == 0;
+	return starts_with(addr - 2, "\x31\xc0", 2) || (p[-2] == 0x89 && (p[-1] & 0xc7) == 0xc0);
+}
+
 bool site_plan(struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
 {
 	const uintptr_t *last = s->walked.last;
 	struct straight st;
 	unsigned n;
+	bool likely = !s->o->eh_frame_hdr || looks_like_call(s->text->lo, addr);
 
 	*p = (struct plan){.addr = addr, .span = addr, .post_end = addr + SYSCALL_SIZE, .nr = -1, .state = SITE_REFUSED, .reason = REASON_NO_BOUNDS};
-	if (!function_bounds(s->o, addr, &st.fn))
-		return true;
+	if (!function_bounds(s->o, addr, likely, &st.fn))
+		return likely;
 	n = walk_to_site(s, &st.fn, addr);
 	if (n == UINT_MAX)
 		return false;

@@ -18,8 +18,11 @@
 struct scope {
 	const struct object *o;
 	const struct segment *text;
-	const uintptr_t *far; /* sorted targets of jumps with a 32-bit displacement */
-	size_t nfar;
+	const uintptr_t *sites; /* the addresses that scan_syscalls found */
+	size_t nsites;
+	uintptr_t *far; /* sorted targets of jumps with a 32-bit displacement; found when first asked for */
+	size_t nfar, cap;
+	bool far_known;
 	bool (*served)(unsigned nr);
 	struct {
 		uintptr_t fn, at;	   /* an instruction of the function begins at `at` */
