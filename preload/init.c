@@ -1,0 +1,286 @@
+/* init.c - getting into the process: constructor, the interposed pthread_create, activation.
+ *
+ * The constructor only reads its options: a program that makes no thread runs as if the library were not there. The
+ * first pthread_create activates, while the process is single-threaded: the caller becomes the main G on M 0, the
+ * system calls of every loaded object are rewritten, and then glibc's own pthread_create runs, whose clone makes a G.
+ * Activation needs no file: a daemon may be in a chroot by then.
+ */
+#include "../runtime/os_linux.h"
+#include "../runtime/runtime.h"
+#include "../shims/shim.h"
+#include "dlhook.h"
+#include "options.h"
+#include "rewrite.h"
+#include "vdso.h"
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <threads.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define HWCAP2_FSGSBASE 2
+#define RSEQ_UNREGISTER 1
+#define RSEQ_SIG 0x53053053
+#define CLONE_VM_FLAG 0x100
+
+/* glibc's; weak because older ones have no rseq */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+extern const char entry_baseline[], entry_extended[];
+extern unsigned entry_xsave_size;
+extern const char __ehdr_start[], etext[];
+
+typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+typedef int thrd_fn(thrd_t *, thrd_start_t, void *);
+
+enum { Undecided, Active, Off };
+static int state;
+static bool options_done;
+
+static void say(const char *text)
+{
+	if (write(2, text, strlen(text)) < 0)
+		return;
+}
+
+/* Children inherit LD_PRELOAD unless PRELOOM_CHILDREN=0: then take ourselves out of it. */
+static void leave_children_alone(void)
+{
+	const char *v = getenv("PRELOOM_CHILDREN"), *p = getenv("LD_PRELOAD");
+	if (!v || strcmp(v, "0") || !p)
+		return;
+	char kept[4096] = "";
+	size_t n = 0;
+	while (*p) {
+		p += strspn(p, " :");
+		size_t len = strcspn(p, " :");
+		const char *slash = memrchr(p, '/', len);
+		const char *base = slash ? slash + 1 : p;
+		bool ours = (size_t)(p + len - base) >= 13 && memcmp(base, "libpreloom.so", 13) == 0;
+		if (len && !ours && n + len + 2 < sizeof(kept)) {
+			if (n)
+				kept[n++] = ':';
+			memcpy(kept + n, p, len);
+			n += len;
+		}
+		p += len;
+	}
+	if (n)
+		setenv("LD_PRELOAD", kept, 1);
+	else
+		unsetenv("LD_PRELOAD");
+}
+
+static void read_options(bool warn)
+{
+	bool secure = getauxval(AT_SECURE) != 0;
+	if (options_done && !warn)
+		return;
+	options_done = true;
+	if (secure)
+		unsetenv("PRELOOM");
+	options_read(warn && !secure);
+}
+
+__attribute__((constructor)) static void preloom_init(void)
+{
+	if (getenv("PRELOOM_CHILDREN"))
+		leave_children_alone();
+	if (!getenv("PRELOOM"))
+		return;
+	read_options(false);
+	if (options.help) {
+		options_help(1);
+		_exit(0);
+	}
+}
+
+/* --- may we? --- */
+
+/* unshare(CLONE_VM) changes nothing in a single-threaded process and fails in others; no file is needed. */
+static bool single_threaded(void)
+{
+	return sys1(__NR_unshare, CLONE_VM_FLAG) != -EINVAL;
+}
+
+static const char *why_not(void)
+{
+	static const char *const sanitizers[] = { "__asan_init", "__tsan_init", "__msan_init", "__hwasan_init" };
+	const char *preload = getenv("LD_PRELOAD");
+	for (size_t i = 0; i < nelem(sanitizers); i++)
+		if (dlsym(RTLD_DEFAULT, sanitizers[i]))
+			return "preloom: this is a sanitizer build; running on kernel threads\n";
+	if (getenv("RUNNING_UNDER_RR"))
+		return "preloom: running under rr; running on kernel threads\n";
+	if (preload && strstr(preload, "vgpreload_"))
+		return "preloom: running under valgrind; running on kernel threads\n";
+	if (!single_threaded())
+		return "preloom: a thread exists that was not made by pthread_create; running on kernel threads\n";
+	return NULL;
+}
+
+/* --- activation --- */
+
+static bool is_served(unsigned nr)
+{
+	return nr < NSYSCALLS && shim_served[nr];
+}
+
+static uintptr_t next_ip(uintptr_t ret)
+{
+	const struct site *s = site_of_ret(ret);
+	return s ? s->next : ret;
+}
+
+static uintptr_t restart_ip(uintptr_t ret)
+{
+	const struct site *s = site_of_ret(ret);
+	return s ? site_restart(s) : ret;
+}
+
+static void drop_rseq(void)
+{
+	if (!&__rseq_size || __rseq_size == 0)
+		return;
+	char *area = (char *)arch_get_fs() + __rseq_offset;
+	/* The kernel sets cpu_id to "uninitialized": sched_getcpu asks the vDSO from now on, new threads do not register. */
+	sys4(__NR_rseq, area, 32, RSEQ_UNREGISTER, RSEQ_SIG);
+}
+
+static void detect_cpu(void)
+{
+	uint32_t a = 0xd, b, c = 1, d;
+	arch_has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (!(a & 2)) /* no xsavec */
+		entry_xsave_size = 0;
+	else {
+		a = 0xd;
+		c = 0;
+		__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		entry_xsave_size = (unsigned)align_up(b, 64);
+	}
+}
+
+/* What the kernel and glibc know of the main thread, the runtime must know of its G. */
+static void adopt_main(struct g *g)
+{
+	size_t len;
+	uintptr_t head = 0, tid_addr = 0;
+	sys3(__NR_get_robust_list, 0, &head, &len);
+	g->robust_list = head;
+	if (prctl(PR_GET_TID_ADDRESS, &tid_addr) == 0)
+		g->clear_tid = tid_addr;
+	prctl(PR_GET_NAME, g->name);
+}
+
+static int open_log(void)
+{
+	char name[4096];
+	if (!options.log || options.log_len == 0 || options.log_len >= sizeof(name))
+		return 2;
+	memcpy(name, options.log, options.log_len);
+	name[options.log_len] = 0;
+	int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		rt_printf(2, "preloom: PRELOOM=log=%s: cannot be opened; reports go to stderr\n", name);
+		return 2;
+	}
+	int high = privfd_take(fd);
+	return high < 0 ? fd : high;
+}
+
+static void set_runtime_options(void)
+{
+	rt_opt.chaos = (uint64_t)options.chaos;
+	rt_opt.schedtrace = options.schedtrace * NSEC_PER_MSEC;
+	rt_opt.scheddetail = options.scheddetail;
+	rt_opt.maxthreads = (uint32_t)options.maxthreads;
+	rt_opt.deadlock = options.deadlock;
+	rt_opt.stats = options.stats;
+	const char *env = getenv("PRELOOM_MAXTHREADS");
+	if (env && atoi(env) >= 2)
+		rt_opt.maxthreads = (uint32_t)atoi(env);
+}
+
+static void rewrite_blocked(void)
+{
+	uint64_t all = ~0ULL, old;
+	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
+	rewrite_all();
+	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
+}
+
+static void activate(void)
+{
+	read_options(true);
+	const char *why = options.off ? "" : why_not();
+	if (why) {
+		say(why);
+		state = Off;
+		return;
+	}
+	int procs = options_gomaxprocs();
+	detect_cpu();
+	os_set_vdso(vdso_symbol("__vdso_clock_gettime"));
+	set_runtime_options();
+	drop_rseq();
+	const struct rewrite_config rc = { (void *)entry_baseline,
+					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served };
+	rewrite_init(&rc);
+	arch_thread_begin = shim_thread_begin;
+	futex_reset();
+	sched_init(procs);
+	adopt_main(main_g);
+	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
+				       site_resume };
+	sig_init(&sc);
+	rt_opt.logfd = open_log();
+	state = Active;
+	rewrite_blocked();
+	dlhook_install(rewrite_blocked);
+	if (options.sites)
+		sites_print(rt_opt.logfd);
+}
+
+static void *next_symbol(const char *name)
+{
+	void *p = dlsym(RTLD_NEXT, name);
+	if (!p) {
+		say("preloom: the C library has no thread functions\n");
+		abort();
+	}
+	return p;
+}
+
+static void before_thread(void)
+{
+	if (state == Undecided)
+		activate();
+}
+
+/* Both versions, GLIBC_2.2.5 and GLIBC_2.34: an interposed symbol without a version serves every reference. */
+EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg)
+{
+	static create_fn *next;
+	if (!next)
+		next = (create_fn *)next_symbol("pthread_create");
+	before_thread();
+	return next(t, a, fn, arg);
+}
+
+/* glibc's thrd_create reaches its pthread_create without going through the symbol. */
+EXPORT int thrd_create(thrd_t *t, thrd_start_t fn, void *arg)
+{
+	static thrd_fn *next;
+	if (!next)
+		next = (thrd_fn *)next_symbol("thrd_create");
+	before_thread();
+	return next(t, fn, arg);
+}

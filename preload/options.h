@@ -1,0 +1,39 @@
+/* options.h - PRELOOM=key=value,… and GOMAXPROCS: one table of all options. */
+#ifndef PRELOOM_OPTIONS_H
+#define PRELOOM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The table: name, kind, default, meaning. Kinds: FLAG (0 or 1, bare name means 1), NUMBER, FILE. */
+#define OPTIONS(X)                                                                                                \
+	X(off, FLAG, 0, 0, 1, "run the program on kernel threads, as if preloom were not there")                  \
+	X(help, FLAG, 0, 0, 1, "print this list and exit")                                                        \
+	X(sites, FLAG, 0, 0, 1, "list the rewritten system-call sites at activation")                             \
+	X(schedtrace, NUMBER, 0, 0, 86400000, "print the scheduler's state every N ms, in Go's format")           \
+	X(scheddetail, FLAG, 0, 0, 1, "with schedtrace: a line for every P, M and G")                             \
+	X(chaos, NUMBER, 0, 0, INT64_MAX, "preempt at random and shuffle queues, from this seed (for tests)")     \
+	X(maxthreads, NUMBER, 10000, 2, 1000000, "bound on kernel threads")                                       \
+	X(deadlock, FLAG, 1, 0, 1, "when every thread waits for ever: report it and exit with status 2")          \
+	X(stats, FLAG, 0, 0, 1, "print the scheduler's counters at exit")                                         \
+	X(log, FILE, 0, 0, 0, "file for reports instead of stderr")
+
+struct options {
+#define X(name, kind, dflt, lo, hi, text) OPTION_FIELD_##kind(name)
+#define OPTION_FIELD_FLAG(name) int64_t name;
+#define OPTION_FIELD_NUMBER(name) int64_t name;
+#define OPTION_FIELD_FILE(name) const char *name; unsigned name##_len;
+	OPTIONS(X)
+#undef X
+};
+
+extern struct options options;
+
+/* Reads PRELOOM. With warn: one line on stderr for each key or value that is not understood. */
+void options_read(bool warn);
+void options_help(int fd);
+
+/* GOMAXPROCS, or the CPUs in the affinity mask capped by the cgroup's CPU quota. One warning line for a bad value. */
+int options_gomaxprocs(void);
+
+#endif

@@ -1,0 +1,329 @@
+/* switch.S - switching between a G's stack and g0, the first instructions of new G's and M's.
+ *
+ * A G that parks has entered through a system-call site. There the caller of libc's function keeps nothing in vector
+ * registers, but libc itself may, and it is compiled for baseline x86-64: so 16 XMM registers, MXCSR and the x87
+ * control word are saved beside the callee-saved integer registers. Sites of other objects saved the rest of the
+ * extended state at their entry. A G that was preempted has everything in its signal frame.
+ *
+ * %gs:0 is the M. Layout of the frame: SWITCH_* in arch.h.
+ */
+#include "arch.h"
+
+	.text
+
+/* void arch_mcall(void (*fn)(struct g *))	rdi = fn */
+	.globl arch_mcall
+	.hidden arch_mcall
+	.type arch_mcall, @function
+	.p2align 4
+arch_mcall:
+	.cfi_startproc
+	mov	%gs:OFF_M_SELF, %rax
+	mov	OFF_M_CURG(%rax), %rsi
+	push	%rbp
+	.cfi_adjust_cfa_offset 8
+	push	%rbx
+	.cfi_adjust_cfa_offset 8
+	push	%r12
+	.cfi_adjust_cfa_offset 8
+	push	%r13
+	.cfi_adjust_cfa_offset 8
+	push	%r14
+	.cfi_adjust_cfa_offset 8
+	push	%r15
+	.cfi_adjust_cfa_offset 8
+	sub	$SWITCH_GPR, %rsp
+	.cfi_adjust_cfa_offset SWITCH_GPR
+	movups	%xmm0, 0(%rsp)
+	movups	%xmm1, 16(%rsp)
+	movups	%xmm2, 32(%rsp)
+	movups	%xmm3, 48(%rsp)
+	movups	%xmm4, 64(%rsp)
+	movups	%xmm5, 80(%rsp)
+	movups	%xmm6, 96(%rsp)
+	movups	%xmm7, 112(%rsp)
+	movups	%xmm8, 128(%rsp)
+	movups	%xmm9, 144(%rsp)
+	movups	%xmm10, 160(%rsp)
+	movups	%xmm11, 176(%rsp)
+	movups	%xmm12, 192(%rsp)
+	movups	%xmm13, 208(%rsp)
+	movups	%xmm14, 224(%rsp)
+	movups	%xmm15, 240(%rsp)
+	movl	$0, SWITCH_FPCTL+4(%rsp)
+	stmxcsr	SWITCH_FPCTL(%rsp)
+	fnstcw	SWITCH_FPCTL+4(%rsp)
+	/* A narrow store followed by a wide load would stall: copy the halves. */
+	mov	SWITCH_FPCTL(%rsp), %ecx
+	mov	%ecx, OFF_M_FPCTL(%rax)
+	movzwl	SWITCH_FPCTL+4(%rsp), %ecx
+	mov	%ecx, OFF_M_FPCTL+4(%rax)
+	mov	%rsp, OFF_G_SP(%rsi)
+	mov	OFF_M_G0SP(%rax), %rsp
+	xor	%ebp, %ebp
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	call	*%rax
+	ud2
+	.cfi_endproc
+	.size arch_mcall, .-arch_mcall
+
+/* void arch_gogo(struct g *)	rdi = g */
+	.globl arch_gogo
+	.hidden arch_gogo
+	.type arch_gogo, @function
+	.p2align 4
+arch_gogo:
+	mov	%gs:OFF_M_SELF, %rax
+	mov	OFF_G_FS(%rdi), %rsi
+	cmp	%rsi, OFF_M_FS(%rax)
+	je	2f
+	mov	%rsi, OFF_M_FS(%rax)
+	cmpb	$0, arch_has_fsgsbase(%rip)
+	je	1f
+	wrfsbase %rsi
+	jmp	2f
+1:	push	%rdi
+	push	%rax
+	mov	$0x1002, %edi		/* ARCH_SET_FS */
+	mov	$158, %eax		/* arch_prctl */
+	syscall
+	pop	%rax
+	pop	%rdi
+2:	mov	OFF_G_SP(%rdi), %rsp
+	mov	SWITCH_FPCTL(%rsp), %ecx
+	cmp	%ecx, OFF_M_FPCTL(%rax)
+	je	3f
+	ldmxcsr	SWITCH_FPCTL(%rsp)
+	mov	%ecx, OFF_M_FPCTL(%rax)
+3:	movzwl	SWITCH_FPCTL+4(%rsp), %ecx
+	cmp	%ecx, OFF_M_FPCTL+4(%rax)
+	je	4f
+	fldcw	SWITCH_FPCTL+4(%rsp)
+	mov	%ecx, OFF_M_FPCTL+4(%rax)
+4:	movups	0(%rsp), %xmm0
+	movups	16(%rsp), %xmm1
+	movups	32(%rsp), %xmm2
+	movups	48(%rsp), %xmm3
+	movups	64(%rsp), %xmm4
+	movups	80(%rsp), %xmm5
+	movups	96(%rsp), %xmm6
+	movups	112(%rsp), %xmm7
+	movups	128(%rsp), %xmm8
+	movups	144(%rsp), %xmm9
+	movups	160(%rsp), %xmm10
+	movups	176(%rsp), %xmm11
+	movups	192(%rsp), %xmm12
+	movups	208(%rsp), %xmm13
+	movups	224(%rsp), %xmm14
+	movups	240(%rsp), %xmm15
+	add	$SWITCH_GPR, %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
+	ret
+	.size arch_gogo, .-arch_gogo
+
+/* A new G starts here with rsp at a struct regs: finish as the entry stub does, with result 0. */
+	.globl arch_thread_entry
+	.hidden arch_thread_entry
+	.type arch_thread_entry, @function
+	.p2align 4
+arch_thread_entry:
+	mov	%rsp, %rdi
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	*arch_thread_begin(%rip)
+	mov	%rbx, %rsp
+.Lregs_return:
+	xor	%eax, %eax
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	pop	%r9
+	pop	%r8
+	pop	%r10
+	pop	%rdx
+	pop	%rsi
+	pop	%rdi
+	lea	8(%rsp), %rsp
+	ret
+	.size arch_thread_entry, .-arch_thread_entry
+
+/* long arch_clone_m(flags, stack_top, parent_tid, child_tid, m)
+ * The child calls m_start(m) on its own stack; GS is inherited and set anew by m_start. */
+	.globl arch_clone_m
+	.hidden arch_clone_m
+	.type arch_clone_m, @function
+arch_clone_m:
+	mov	%rcx, %r10
+	mov	%r8, %r9
+	xor	%r8d, %r8d
+	mov	$56, %eax
+	syscall
+	test	%rax, %rax
+	jz	1f
+	ret
+1:	xor	%ebp, %ebp
+	mov	%r9, %rdi
+	call	m_start
+	ud2
+	.size arch_clone_m, .-arch_clone_m
+
+	.globl arch_resume_regs
+	.hidden arch_resume_regs
+	.type arch_resume_regs, @function
+arch_resume_regs:
+	mov	%rdi, %rsp
+	jmp	.Lregs_return
+	.size arch_resume_regs, .-arch_resume_regs
+
+/* long arch_clone_child(nr, a1..a5): the child's stack, given to the kernel by the arguments, begins with
+ * 8 bytes signal mask, 8 bytes M for GS, then the struct regs that it is to continue with (struct childframe). */
+	.globl arch_clone_child
+	.hidden arch_clone_child
+	.type arch_clone_child, @function
+arch_clone_child:
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%rcx, %rdx
+	mov	%r8, %r10
+	mov	%r9, %r8
+	syscall
+	test	%rax, %rax
+	jz	1f
+	ret
+1:	mov	8(%rsp), %rsi
+	mov	$0x1001, %edi		/* ARCH_SET_GS */
+	mov	$158, %eax
+	syscall
+	mov	$2, %edi		/* SIG_SETMASK */
+	mov	%rsp, %rsi
+	xor	%edx, %edx
+	mov	$8, %r10d
+	mov	$14, %eax		/* rt_sigprocmask */
+	syscall
+	add	$16, %rsp
+	jmp	.Lregs_return
+	.size arch_clone_child, .-arch_clone_child
+
+/* void arch_munmap_exit(stack, size): gives back the stack that it runs on. */
+	.globl arch_munmap_exit
+	.hidden arch_munmap_exit
+	.type arch_munmap_exit, @function
+arch_munmap_exit:
+	mov	$11, %eax
+	syscall
+	xor	%edi, %edi
+	mov	$60, %eax
+	syscall
+	ud2
+	.size arch_munmap_exit, .-arch_munmap_exit
+
+/* long arch_blocking_syscall(nr, args, stop)
+ * Between the labels a signal handler that set *stop moves the thread to abort. */
+	.globl arch_blocking_syscall
+	.hidden arch_blocking_syscall
+	.type arch_blocking_syscall, @function
+	.globl arch_blocking_begin, arch_blocking_end, arch_blocking_abort
+	.hidden arch_blocking_begin, arch_blocking_end, arch_blocking_abort
+	.p2align 4
+arch_blocking_syscall:
+	mov	%rdi, %rax
+	mov	%rsi, %r11
+	mov	%rdx, %rcx
+	mov	0(%r11), %rdi
+	mov	8(%r11), %rsi
+	mov	16(%r11), %rdx
+	mov	24(%r11), %r10
+	mov	32(%r11), %r8
+	mov	40(%r11), %r9
+arch_blocking_begin:
+	cmpl	$0, (%rcx)
+	jne	arch_blocking_abort
+	syscall
+arch_blocking_end:
+	ret
+arch_blocking_abort:
+	mov	$-4, %eax
+	cltq
+	ret
+	.size arch_blocking_syscall, .-arch_blocking_syscall
+
+/* Accesses to the program's memory. A fault between the labels continues at arch_user_fault. No pushes here. */
+	.globl arch_user_begin, arch_user_end, arch_user_fault
+	.hidden arch_user_begin, arch_user_end, arch_user_fault
+	.globl arch_user_load32, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.hidden arch_user_load32, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.p2align 4
+arch_user_begin:
+arch_user_load32:
+	mov	(%rdi), %eax
+	mov	%eax, (%rsi)
+	xor	%eax, %eax
+	ret
+arch_user_store32:
+	mov	%esi, (%rdi)
+	xor	%eax, %eax
+	ret
+arch_user_cmpxchg32:
+	mov	(%rsi), %eax
+	mov	%edx, %ecx
+	lock cmpxchg %ecx, (%rdi)
+	mov	%eax, (%rsi)
+	sete	%al
+	movzbl	%al, %eax
+	ret
+arch_user_copy:
+	mov	%rdx, %rcx
+	rep movsb
+	xor	%eax, %eax
+	ret
+arch_user_end:
+arch_user_fault:
+	mov	$-14, %eax
+	ret
+
+	.globl arch_get_fs, arch_set_fs, arch_set_gs
+	.hidden arch_get_fs, arch_set_fs, arch_set_gs
+arch_get_fs:
+	sub	$8, %rsp
+	mov	%rsp, %rsi
+	mov	$0x1003, %edi		/* ARCH_GET_FS */
+	mov	$158, %eax
+	syscall
+	pop	%rax
+	ret
+arch_set_fs:
+	mov	%rdi, %rsi
+	mov	$0x1002, %edi
+	mov	$158, %eax
+	syscall
+	ret
+arch_set_gs:
+	mov	%rdi, %rsi
+	mov	$0x1001, %edi		/* ARCH_SET_GS */
+	mov	$158, %eax
+	syscall
+	ret
+
+	.data
+	.globl arch_has_fsgsbase
+	.hidden arch_has_fsgsbase
+arch_has_fsgsbase:
+	.byte 0
+	.p2align 3
+/* Called on a new thread's stack before its first instruction; set by the shims. */
+	.globl arch_thread_begin
+	.hidden arch_thread_begin
+arch_thread_begin:
+	.quad 0
+
+	.section .note.GNU-stack,"",@progbits

@@ -1,0 +1,89 @@
+/* fork.c - the child of a fork has one G, the caller's M as its only kernel thread, and a fresh scheduler.
+ *
+ * Before the fork the locks of what must stay consistent are taken (slabs, stack pool); all the rest - queues, futex
+ * buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
+ */
+#include "futex.h"
+
+void fork_prepare(void)
+{
+	stack_lock();
+	alloc_lock_for_fork();
+}
+
+void fork_parent(void)
+{
+	alloc_unlock_for_fork();
+	stack_unlock();
+}
+
+static void reset_p(struct p *pp)
+{
+	store_rlx(&pp->status, Pidle);
+	pp->m = NULL;
+	pp->link = NULL;
+	store_rlx(&pp->runqhead, 0);
+	store_rlx(&pp->runqtail, 0);
+	store_rlx(&pp->runnext, NULL);
+	store_rlx(&pp->timers.lock.v, 0);
+	pp->timers.len = 0;
+	store_rlx(&pp->timers.first, 0);
+	pp->gfree = NULL;
+	pp->ngfree = 0;
+	pp->sysmon_runnext = NULL;
+}
+
+static void reset_sched(struct m *m)
+{
+	store_rlx(&sched.lock.v, 0);
+	sched.runq = (struct gqueue){ 0 };
+	store_rlx(&sched.runqsize, 0);
+	sched.pidle = NULL;
+	store_rlx(&sched.npidle, 0);
+	store_rlx(&sched.nmspinning, 0);
+	sched.midle = NULL;
+	sched.nmidle = sched.nmlocked = sched.nmpolling = 0;
+	sched.nm = 1;
+	sched.allm = m;
+	m->alllink = NULL;
+	store_rlx(&sched.lastpoll, os_nanotime());
+	store_rlx(&sched.polluntil, 0);
+	store_rlx(&sched.sysmonwait, 0);
+	store_rlx(&sched.sysmonfast, 0);
+	sched.sysmon_started = false;
+	store_rlx(&sched.ngs, 1);
+	store_rlx(&sched.nforeign, 0);
+}
+
+/* On the G that forked, in the child, signals blocked. A vfork child comes here without the locks: its parent would
+ * hold them until the exec. */
+void fork_child(bool locked)
+{
+	struct m *m = getm();
+	struct g *g = m->curg;
+	if (locked)
+		fork_parent();
+	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
+	m->spinning = false;
+	m->procid = os_gettid();
+	m->oldp = m->nextp = NULL;
+	store_rlx(&m->park, 0);
+	for (int i = 0; i < sched.gomaxprocs; i++)
+		reset_p(&allp[i]);
+	reset_sched(m);
+	for (int i = sched.gomaxprocs - 1; i > 0; i--)
+		pidleput_locked(&allp[i]);
+	struct p *pp = &allp[0];
+	m->p = pp;
+	pp->m = m;
+	store_rel(&pp->status, Prunning);
+	g_reinit_after_fork(g);
+	futex_reset();
+	store_rlx(&g->timer.pp, NULL);
+	store_rlx(&g->fw.bucket, NULL);
+	main_g = g;
+	g->tid = (uint32_t)os_getpid();
+	g->lastp = pp;
+	netpoll_after_fork();
+	sig_after_fork_child(g);
+}

@@ -1,0 +1,188 @@
+/* futex.c - waiting on a word of memory, for G's: the private half of futex(2).
+ *
+ * Waiters lie in buckets hashed by address, in order of arrival. A waiter is queued and the word compared under the
+ * bucket's lock, and a waker takes that lock after it changed the word; so either the waiter sees the new value or the
+ * waker sees the waiter. A waker first looks at the bucket's count without the lock: the waiter raises it before it
+ * compares (both with full barriers), as in the kernel.
+ * Who ends a wait is decided by the wait record (park.c), not by the queue: a waker that finds a waiter whose record
+ * somebody else has claimed drops it and goes on to the next, so no wake-up is lost on a thread that timed out.
+ */
+#include "futex.h"
+
+#define NBUCKETS 4096
+
+static struct futexbucket buckets[NBUCKETS];
+
+struct futexbucket *futex_bucket(uintptr_t addr)
+{
+	uint64_t h = (uint64_t)addr >> 2;
+	h *= 0x9e3779b97f4a7c15ULL;
+	return &buckets[h >> 52];
+}
+
+void futex_lock2(struct futexbucket *a, struct futexbucket *b)
+{
+	if (a > b) {
+		struct futexbucket *t = a;
+		a = b;
+		b = t;
+	}
+	lock(&a->lock);
+	if (a != b)
+		lock(&b->lock);
+}
+
+void futex_unlock2(struct futexbucket *a, struct futexbucket *b)
+{
+	unlock(&a->lock);
+	if (a != b)
+		unlock(&b->lock);
+}
+
+void futex_enqueue_locked(struct futexbucket *b, struct futexw *w)
+{
+	w->next = NULL;
+	w->prev = b->tail;
+	if (b->tail)
+		b->tail->next = w;
+	else
+		b->head = w;
+	b->tail = w;
+	store_rel(&w->bucket, b);
+}
+
+void futex_unlink_locked(struct futexbucket *b, struct futexw *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		b->head = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		b->tail = w->prev;
+	w->next = w->prev = NULL;
+	store_rel(&w->bucket, NULL);
+	atomic_fetch_sub(&b->nwaiters, 1);
+}
+
+/* The waiter leaves whatever bucket it is in by now (a requeue may have moved it). */
+void futex_leave(struct futexw *w)
+{
+	struct futexbucket *b;
+	while ((b = load_acq(&w->bucket))) {
+		lock(&b->lock);
+		if (load_rlx(&w->bucket) == b)
+			futex_unlink_locked(b, w);
+		unlock(&b->lock);
+	}
+}
+
+/* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT. */
+long futex_queue(struct futexw *w, uint32_t val)
+{
+	struct futexbucket *b = futex_bucket(w->addr);
+	uint32_t now;
+	atomic_fetch_add(&b->nwaiters, 1);
+	lock(&b->lock);
+	int err = arch_user_load32((const void *)w->addr, &now);
+	if (err == 0 && now == val) {
+		futex_enqueue_locked(b, w);
+		unlock(&b->lock);
+		return 0;
+	}
+	atomic_fetch_sub(&b->nwaiters, 1);
+	unlock(&b->lock);
+	return err ? -EFAULT : -EAGAIN;
+}
+
+long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline)
+{
+	struct futexw *w = &g->fw;
+	uint32_t seq = wait_begin(g, WaitFutex);
+	w->addr = addr;
+	w->g = g;
+	w->seq = seq;
+	w->bitset = bitset;
+	w->pi = 0;
+	w->requeue_pi = 0;
+	g->wait_addr = addr;
+	long err = futex_queue(w, val);
+	if (err) {
+		wait_cancel(g);
+		return err;
+	}
+	return futex_sleep(g, w, seq, deadline);
+}
+
+/* The rest of a wait whose waiter is queued. */
+long futex_sleep(struct g *g, struct futexw *w, uint32_t seq, int64_t deadline)
+{
+	if (deadline)
+		timer_add(&g->timer, deadline, timer_wake, g, seq);
+	if (unlikely(load_acq(&g->interrupt)))
+		wake_g(g, seq, WakeSignal);
+	enum wake how = wait_park(g);
+	if (deadline)
+		timer_del(&g->timer);
+	if (how == WakeReady)
+		return 0;
+	futex_leave(w);
+	return how == WakeTimeout ? -ETIMEDOUT : -EINTR;
+}
+
+/* Wakes up to n waiters of addr whose bitset meets ours. Returns how many. */
+long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
+{
+	struct futexbucket *b = futex_bucket(addr);
+	struct gqueue q = { 0 };
+	long woken = 0;
+	atomic_thread_fence(memory_order_seq_cst); /* the caller's store, then our look at the count */
+	if (load_rlx(&b->nwaiters) == 0)
+		return 0;
+	lock(&b->lock);
+	struct futexw *next;
+	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
+		next = w->next;
+		if (w->addr != addr || !(w->bitset & bitset) || w->pi || w->requeue_pi)
+			continue;
+		woken += futex_take_locked(b, w, &q);
+	}
+	unlock(&b->lock);
+	futex_ready(&q);
+	return woken;
+}
+
+/* Claims w's G and unlinks it; 1 if it was still to be had. G's to be readied after unlocking go to q. */
+long futex_take_locked(struct futexbucket *b, struct futexw *w, struct gqueue *q)
+{
+	struct g *g = w->g;
+	enum claim c;
+	w->woken = 1;
+	uint32_t seq = w->seq;
+	futex_unlink_locked(b, w); /* before the claim: afterwards w may be gone */
+	c = wait_claim(g, seq, WakeReady);
+	if (c == ClaimParked)
+		gqueue_push(q, g);
+	return c != ClaimLost;
+}
+
+/* One G becomes runnext (a hand-off); of many, each goes to the ring and other M's are woken. */
+void futex_ready(struct gqueue *q)
+{
+	if (q->n == 1)
+		ready(gqueue_pop(q));
+	else
+		ready_list(q);
+}
+
+void futex_reset(void)
+{
+	for (uint32_t i = 0; i < NBUCKETS; i++) {
+		struct futexbucket *b = &buckets[i];
+		store_rlx(&b->lock.v, 0);
+		store_rlx(&b->nwaiters, 0);
+		b->head = b->tail = NULL;
+		b->lock.rank = RankFutex;
+	}
+}

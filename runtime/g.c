@@ -1,0 +1,186 @@
+/* g.c - G's: their table, identities, status changes and reuse.
+ *
+ * G's are never given back to the kernel: a stale (g, number) pair or a table walk may always look at one. The table is
+ * a reservation of address space indexed by slot. The thread id encodes the slot, and a generation so that a dead
+ * thread's id does not come back soon: bit 29 set (above any pid_max, below futex's owner-died and waiters bits),
+ * 8 bits of generation, 21 bits of slot.
+ */
+#include "runtime.h"
+
+#define MAX_SLOTS (1u << 21)
+#define TID_BASE (1u << 29)
+#define SLAB_GS 32
+
+static struct g *_Atomic *table;
+static _Atomic uint32_t nslots;
+static struct lock allg_lock = LOCK_INIT(RankAllg);
+static struct g *slab;
+static uint32_t slab_left;
+
+static const uint8_t legal[6] = {
+	[Gidle] = 1 << Grunnable | 1 << Gdead | 1 << Grunning,
+	[Grunnable] = 1 << Grunning,
+	[Grunning] = 1 << Grunnable | 1 << Gsyscall | 1 << Gwaiting | 1 << Gdead,
+	[Gsyscall] = 1 << Grunning | 1 << Grunnable,
+	[Gwaiting] = 1 << Grunnable,
+	[Gdead] = 1 << Gidle,
+};
+
+void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
+{
+	uint32_t old = from;
+	check(legal[from] & 1 << to);
+	/* release: the G's saved state is visible to whoever sees the new status */
+	if (unlikely(!atomic_compare_exchange_strong_explicit(&g->status, &old, to, memory_order_acq_rel,
+							      memory_order_relaxed)))
+		throw("g_setstatus: the G is not in the state that it should leave");
+}
+
+uint32_t g_count(void)
+{
+	return load_acq(&nslots);
+}
+
+struct g *g_at(uint32_t slot)
+{
+	return load_acq(&table[slot]);
+}
+
+struct g *g_by_tid(uint32_t tid)
+{
+	if (tid & TID_BASE) {
+		uint32_t slot = tid & (MAX_SLOTS - 1);
+		struct g *g = slot < g_count() ? g_at(slot) : NULL;
+		return g && g->tid == tid && load_acq(&g->status) != Gdead ? g : NULL;
+	}
+	return main_g && main_g->tid == tid && load_acq(&main_g->status) != Gdead ? main_g : NULL;
+}
+
+static struct g *g_fresh(void)
+{
+	lock(&allg_lock);
+	if (!table)
+		table = os_reserve(MAX_SLOTS * sizeof(*table));
+	if (!table)
+		throw("out of address space for the table of G's");
+	if (slab_left == 0) {
+		slab = rt_alloc(SLAB_GS * sizeof(struct g));
+		slab_left = SLAB_GS;
+	}
+	uint32_t slot = load_rlx(&nslots);
+	struct g *g = NULL;
+	if (slot < MAX_SLOTS) {
+		g = slab++;
+		slab_left--;
+		g->slot = slot;
+		store_rlx(&g->status, Gdead);
+		store_rel(&table[slot], g);
+		store_rel(&nslots, slot + 1);
+	}
+	unlock(&allg_lock);
+	return g;
+}
+
+static void g_reset(struct g *g)
+{
+	uint32_t gen = g->tid >> 21 & 0xff;
+	uint64_t wait = load_rlx(&g->wait); /* its number must go on rising: somebody may keep an old one */
+	uint32_t slot = g->slot;
+	struct g zero = { 0 };
+	*g = zero;
+	store_rlx(&g->status, Gdead);
+	g->slot = slot;
+	g->tid = TID_BASE | ((gen + 1) & 0xff) << 21 | slot;
+	store_rlx(&g->wait, wait & ~0xffffffffULL);
+	g->goid = atomic_fetch_add_explicit(&sched.goidgen, 1, memory_order_relaxed) + 1;
+}
+
+/* A G for reuse from the P's list, or a batch for that list from the global one. */
+static struct g *gfree_get(struct p *pp)
+{
+	if (!pp->gfree && sched.gfree) {
+		lock(&sched.lock);
+		while (sched.gfree && pp->ngfree < 32) {
+			struct g *g = sched.gfree;
+			sched.gfree = g->schedlink;
+			sched.ngfree--;
+			g->schedlink = pp->gfree;
+			pp->gfree = g;
+			pp->ngfree++;
+		}
+		unlock(&sched.lock);
+	}
+	struct g *g = pp->gfree;
+	if (g) {
+		pp->gfree = g->schedlink;
+		pp->ngfree--;
+	}
+	return g;
+}
+
+struct g *g_new(void)
+{
+	struct m *m = getm();
+	struct g *g = m && m->p ? gfree_get(m->p) : NULL;
+	if (!g)
+		g = g_fresh();
+	if (!g)
+		return NULL;
+	g_reset(g);
+	g_setstatus(g, Gdead, Gidle);
+	return g;
+}
+
+void g_free(struct g *g)
+{
+	struct p *pp = getm()->p;
+	g->schedlink = pp->gfree;
+	pp->gfree = g;
+	if (++pp->ngfree < 64)
+		return;
+	lock(&sched.lock);
+	while (pp->ngfree > 32) {
+		g = pp->gfree;
+		pp->gfree = g->schedlink;
+		pp->ngfree--;
+		g->schedlink = sched.gfree;
+		sched.gfree = g;
+		sched.ngfree++;
+	}
+	unlock(&sched.lock);
+}
+
+/* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. */
+void g_off_cpu(struct g *g)
+{
+	uint64_t now = arch_cputicks();
+	g->cputicks += now - g->run_start;
+	g->wait_ticks = now;
+}
+
+void g_on_cpu(struct g *g, struct p *pp)
+{
+	g->run_start = arch_cputicks();
+	g->switches++;
+	if (g->lastp != pp) {
+		g->migrations++;
+		g->lastp = pp;
+	}
+}
+
+/* In the child of a fork only `self` lives; the others' memory stays theirs, as stale pointers may remain. */
+void g_reinit_after_fork(struct g *self)
+{
+	sched.gfree = NULL;
+	sched.ngfree = 0;
+	store_rlx(&allg_lock.v, 0);
+	for (uint32_t i = 0; i < load_rlx(&nslots); i++) {
+		struct g *g = load_rlx(&table[i]);
+		if (!g || g == self)
+			continue;
+		store_rlx(&g->status, Gdead);
+		g->schedlink = sched.gfree;
+		sched.gfree = g;
+		sched.ngfree++;
+	}
+}

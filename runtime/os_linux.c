@@ -1,0 +1,201 @@
+/* os_linux.c - the contract of os.h on Linux, by raw system calls.
+ *
+ * The clock is the vDSO's, found through the auxiliary vector by os_set_vdso (preload/ knows the vector). The M's
+ * kernel threads share everything but the stack; FS is set whenever a G is run.
+ */
+#include "os_linux.h"
+#include "runtime.h"
+#include <asm/unistd.h>
+#include <linux/futex.h>
+#include <linux/mman.h>
+#include <linux/sched.h>
+#include <linux/time.h>
+
+static int (*vdso_clock_gettime)(int, struct __kernel_timespec *);
+
+void os_set_vdso(void *clock_gettime)
+{
+	vdso_clock_gettime = (int (*)(int, struct __kernel_timespec *))clock_gettime;
+}
+
+int64_t os_clock(int clock)
+{
+	struct __kernel_timespec ts;
+	if (likely(vdso_clock_gettime != NULL))
+		vdso_clock_gettime(clock, &ts);
+	else
+		sys2(__NR_clock_gettime, clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+int64_t os_nanotime(void)
+{
+	return os_clock(1);
+}
+
+int64_t os_walltime(void)
+{
+	return os_clock(0);
+}
+
+static struct __kernel_timespec *timespec_of(int64_t ns, struct __kernel_timespec *ts)
+{
+	if (ns < 0)
+		return NULL;
+	ts->tv_sec = ns / NSEC_PER_SEC;
+	ts->tv_nsec = ns % NSEC_PER_SEC;
+	return ts;
+}
+
+int os_futex_sleep(_Atomic uint32_t *addr, uint32_t val, int64_t ns)
+{
+	struct __kernel_timespec ts;
+	return (int)sys4(__NR_futex, addr, FUTEX_WAIT_PRIVATE, val, timespec_of(ns, &ts));
+}
+
+void os_futex_wake(_Atomic uint32_t *addr, int n)
+{
+	sys3(__NR_futex, addr, FUTEX_WAKE_PRIVATE, n);
+}
+
+void os_futex_wake_shared(uintptr_t addr, int n)
+{
+	sys3(__NR_futex, addr, FUTEX_WAKE, n);
+}
+
+void os_usleep(int64_t ns)
+{
+	struct __kernel_timespec ts;
+	sys2(__NR_nanosleep, timespec_of(ns, &ts), 0);
+}
+
+void os_osyield(void)
+{
+	sys0(__NR_sched_yield);
+}
+
+int os_newm(struct m *m)
+{
+	unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+			      CLONE_PARENT_SETTID;
+	uint64_t all = ~0ULL, old;
+	/* No signal before the M has its own pointer in GS. */
+	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
+	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, NULL, m);
+	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
+	return (int)r;
+}
+
+_Noreturn void os_exit_process(int status)
+{
+	for (;;)
+		sys1(__NR_exit_group, status);
+}
+
+_Noreturn void os_abort(void)
+{
+	struct {
+		uint64_t handler, flags, restorer, mask;
+	} dfl = { 0 };
+	uint64_t none = 0;
+	sys4(__NR_rt_sigaction, 6, &dfl, 0, 8);
+	sys4(__NR_rt_sigprocmask, 2, &none, 0, 8);
+	sys3(__NR_tgkill, os_getpid(), os_gettid(), 6);
+	os_exit_process(134);
+}
+
+int os_getpid(void)
+{
+	return (int)sys0(__NR_getpid);
+}
+
+int os_gettid(void)
+{
+	return (int)sys0(__NR_gettid);
+}
+
+int os_tgkill(int tid, int sig)
+{
+	return (int)sys3(__NR_tgkill, os_getpid(), tid, sig);
+}
+
+static void *map(size_t size, int extra)
+{
+	long r = sys6(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | extra, -1, 0);
+	return r < 0 && r > -4096 ? NULL : (void *)r;
+}
+
+void *os_mmap(size_t size)
+{
+	return map(size, 0);
+}
+
+void *os_reserve(size_t size)
+{
+	void *p = map(size, MAP_NORESERVE);
+	if (p)
+		sys3(__NR_madvise, p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+void os_munmap(void *p, size_t size)
+{
+	sys2(__NR_munmap, p, size);
+}
+
+int os_madvise(void *p, size_t size, int advice)
+{
+	return (int)sys3(__NR_madvise, p, size, advice);
+}
+
+int os_mprotect(void *p, size_t size, int prot)
+{
+	return (int)sys3(__NR_mprotect, p, size, prot);
+}
+
+void os_thread_init(struct m *m)
+{
+	arch_set_gs(m);
+	m->fs = 0;
+	sig_m_init(m);
+}
+
+/* mremap of zero bytes duplicates a shared mapping and refuses a private one (Linux 4.14): the one way to tell them
+ * apart without /proc. */
+bool os_is_shared_memory(uintptr_t addr)
+{
+	long r = sys5(__NR_mremap, addr & ~4095UL, 0, 4096, MREMAP_MAYMOVE, 0);
+	if (r < 0 && r > -4096)
+		return false;
+	sys2(__NR_munmap, r, 4096);
+	return true;
+}
+
+int os_write(int fd, const void *p, size_t n)
+{
+	return (int)sys3(__NR_write, fd, p, n);
+}
+
+int os_epoll_create(void)
+{
+	return (int)sys1(__NR_epoll_create1, 02000000);
+}
+
+int os_eventfd(void)
+{
+	return (int)sys2(__NR_eventfd2, 0, 02000000 | 04000);
+}
+
+int os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct os_event ev = { events, data };
+	return (int)sys4(__NR_epoll_ctl, epfd, op, fd, &ev);
+}
+
+int os_epoll_wait(int epfd, struct os_event *ev, int n, int64_t ns)
+{
+	struct __kernel_timespec ts;
+	if (ns == 0)
+		return (int)sys4(__NR_epoll_wait, epfd, ev, n, 0);
+	return (int)sys5(__NR_epoll_pwait2, epfd, ev, n, timespec_of(ns, &ts), 0);
+}

@@ -1,0 +1,407 @@
+/* runtime.h - the scheduler's types and functions: G, M, P, and who may touch what.
+ *
+ * A G is a thread of the program, an M a kernel thread, a P the right to run one G (there are GOMAXPROCS of them).
+ *
+ * status     stack and registers belong to          who moves it on
+ * Gidle      nobody; being made                      its maker
+ * Grunnable  nobody; on exactly one run queue        the P that takes it
+ * Grunning   itself, on an M with a P                itself, or preemption
+ * Gsyscall   itself, on an M; the P may be retaken   itself, on return
+ * Gwaiting   nobody; it has one wait record          whoever claims that record
+ * Gdead      the free list                           a new thread
+ *
+ * Only g_setstatus changes a status. Functions whose name ends in _m run on g0 (the M's own stack); those that end
+ * in _locked hold the lock named in their comment. Lock ranks are in lock.h.
+ */
+#ifndef PRELOOM_RUNTIME_H
+#define PRELOOM_RUNTIME_H
+
+#include "arch.h"
+#include "base.h"
+#include "lock.h"
+#include "os.h"
+#include "sig.h"
+
+enum gstatus { Gidle, Grunnable, Grunning, Gsyscall, Gwaiting, Gdead };
+enum pstatus { Pidle, Prunning, Psyscall, Pdead };
+
+/* Why a G waits; names are in reason.c. */
+enum waitreason {
+	WaitNone,
+	WaitFutex,
+	WaitFutexPI,
+	WaitSleep,
+	WaitIORead,
+	WaitIOWrite,
+	WaitPoll,
+	WaitEpoll,
+	WaitSignal,
+	WaitJoin,
+	WaitPreempted,
+	WaitChan,
+	WaitM, /* the cap on kernel threads is reached */
+	NWaitReason
+};
+
+/* How a wait ended; carried in the wait record. */
+enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeRequeued };
+
+/* The wait record: sequence number << 32 | how it ended << 8 | state. See park.c. */
+enum waitstate { WaitIdle, WaitPrepared, WaitParked, WaitClaimed };
+
+struct g;
+struct m;
+struct p;
+
+typedef void (*timer_fn)(struct g *g, uint32_t seq);
+
+/* One deadline. Belongs to the heap of `pp` while that is not NULL; see timer.c. */
+struct timer {
+	int64_t when;
+	timer_fn fn;
+	struct g *g;
+	uint32_t seq;
+	uint32_t index;
+	struct p *_Atomic pp;
+};
+
+/* A waiter in a futex queue; lives in the G or, for waitv, on its stack. See futex.c. */
+struct futexw {
+	struct futexw *next, *prev;
+	struct futexbucket *_Atomic bucket; /* NULL: not queued */
+	uintptr_t addr;
+	struct g *g;
+	uint32_t seq;
+	uint32_t bitset;
+	uint32_t pi;	      /* waits for a PI lock at addr */
+	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
+	uint32_t woken;	      /* for waitv: this one was the reason */
+};
+
+#define GNAME_LEN 16
+
+struct g {
+	uintptr_t sp; /* assembly knows the first two */
+	uintptr_t fs;
+	_Atomic uint32_t status;
+	uint32_t tid;	     /* what gettid says: above the kernel's pid_max, within a futex's 30 bits */
+	_Atomic uint64_t wait;
+	uint64_t goid;	     /* 1, 2, 3, … in the order of creation; never used again */
+	struct g *schedlink; /* run queue, free list */
+	struct m *m;	     /* the M that runs it */
+	struct m *lockedm;   /* wired to this M (and that M to it) */
+	const char *wired_why;
+	int64_t wired_since;
+
+	_Atomic uint32_t inshim;     /* preloom's code runs on this G's stack: no preemption, signals are deferred */
+	_Atomic uint32_t preempt;    /* give the P away at the next chance */
+	_Atomic uint32_t interrupt;  /* a signal is deliverable: blocking calls return -EINTR */
+	struct regs *regs;	     /* the entry frame while inshim */
+
+	uintptr_t stack_lo, stack_hi; /* 0 where unknown */
+	uintptr_t clear_tid;	      /* CLONE_CHILD_CLEARTID */
+	uintptr_t robust_list;
+	uint64_t robust_len;
+
+	uint8_t waitreason;
+	uint8_t issystem;    /* serves the runtime, not the program */
+	int wait_fd;	     /* with WaitIO…: the descriptor */
+	uintptr_t wait_addr; /* with WaitFutex…: the word */
+	int syscall_nr;	     /* with Gsyscall */
+
+	struct timer timer;
+	struct futexw fw;
+	struct gsig sig;
+
+	char name[GNAME_LEN];
+	uintptr_t entry;      /* start routine, where it is known */
+	uintptr_t created_at; /* site that made it */
+	uint64_t parent_goid;
+	int64_t created_ns;
+
+	uint64_t cputicks;    /* ticks on a CPU before the current run */
+	uint64_t wait_ticks;  /* arch_cputicks() when it left the CPU or became runnable */
+	uint64_t run_start;   /* arch_cputicks() at the start of the current run */
+	uint64_t switches;
+	uint64_t migrations;
+	struct p *lastp;
+	uint32_t slot;
+	int policy, priority, nice; /* recorded, not applied */
+	uint64_t affinity[16]; /* what sched_setaffinity was told, for 1024 CPUs */
+	uint8_t affinity_set, nice_set;
+};
+
+struct m {
+	struct m *self; /* assembly knows the first five */
+	struct g *curg; /* NULL on g0 between two G's */
+	uintptr_t g0sp; /* top of g0's stack */
+	uintptr_t fs;	/* FS base that is loaded */
+	uint64_t fpctl; /* MXCSR and x87 control word that are loaded */
+
+	uint32_t foreign; /* not an M: a kernel thread or vfork child that the program made; passes all to the kernel */
+	int procid;	  /* kernel thread id */
+	int id;
+	struct p *p;	 /* attached P; NULL while blocked or idle */
+	struct p *oldp;	 /* P it had when it entered a system call */
+	struct p *nextp; /* handed over with startm */
+	struct g *lockedg;
+	bool spinning;
+	bool sysmon;
+	_Atomic uint32_t park; /* note: 1 wakes */
+	_Atomic uint32_t waitsig;
+	struct m *schedlink;
+	struct m *alllink;
+	uint32_t fastrand[2];
+	void *g0stack;
+	size_t g0size;
+	void *sigstack;
+	size_t sigstack_size;
+	bool tainted; /* a wired G changed this kernel thread: nobody else may use it */
+	int locks; /* runtime locks held */
+	uint32_t rank;
+	uint64_t nsyscall;
+};
+
+#define RUNQ_LEN 256
+#define SCHED_TICK_GLOBAL 61
+
+struct timerheap {
+	struct lock lock;
+	struct timer **t;
+	uint32_t len, cap;
+	_Atomic int64_t first; /* when of t[0], 0 if none; read without the lock */
+};
+
+struct p {
+	int id;
+	_Atomic uint32_t status;
+	struct p *link;
+	struct m *m;
+	_Atomic uint32_t schedtick;
+	_Atomic uint32_t syscalltick;
+	uint32_t sysmon_schedtick, sysmon_syscalltick;
+	int64_t sysmon_schedwhen, sysmon_syscallwhen;
+	struct g *sysmon_runnext;
+	uint64_t sysmon_nswitch;
+
+	_Atomic uint32_t runqhead __attribute__((aligned(64))); /* consumers, also thieves */
+	_Atomic uint32_t runqtail;				 /* owner only */
+	struct g *_Atomic runnext;
+	struct g *_Atomic runq[RUNQ_LEN];
+
+	struct timerheap timers;
+	struct g *gfree; /* dead G's for reuse; owner only */
+	uint32_t ngfree;
+	_Atomic bool preempt;
+
+	/* counters; owner writes, anyone reads */
+	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred;
+} __attribute__((aligned(64)));
+
+struct gqueue {
+	struct g *head, *tail;
+	uint32_t n;
+};
+
+#define MAXPROCS 1024
+
+struct sched {
+	struct lock lock;
+	struct gqueue runq; /* the global queue */
+	_Atomic uint32_t runqsize;
+	struct p *pidle;
+	_Atomic uint32_t npidle;
+	_Atomic uint32_t nmspinning;
+	struct m *midle;
+	uint32_t nmidle;
+	uint32_t mid;	  /* id of the next M */
+	uint32_t nm;	  /* M's that exist */
+	uint32_t maxm;	  /* bound on them */
+	uint32_t nmlocked; /* M's that sleep because their wired G is not runnable */
+	uint32_t nmpolling; /* 1: an M sleeps in netpoll for ever */
+	bool maxm_warned;
+	struct m *allm;
+	struct gqueue waitm; /* G's that wait for an M because the bound is reached */
+	struct g *gfree;
+	uint32_t ngfree;
+	_Atomic int64_t lastpoll;  /* 0: an M is blocked in netpoll now */
+	_Atomic int64_t polluntil; /* until when that M sleeps */
+	_Atomic uint32_t sysmonwait;
+	_Atomic uint32_t sysmonnote;
+	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
+	_Atomic int64_t lastwakep;
+	int gomaxprocs;
+	int64_t start_ns;
+	uint64_t start_ticks;
+	bool active;	 /* activation is done: M's may be made */
+	bool sysmon_started;
+	_Atomic uint32_t ngs;	    /* G's of the program that are not dead */
+	_Atomic uint32_t ngsys;	    /* system G's among allgs */
+	_Atomic uint32_t nforeign;  /* kernel threads of the program's own making, not ours */
+	_Atomic uint32_t nhandlers; /* asynchronous signals with a handler: a signal may wake somebody */
+	_Atomic uint64_t goidgen;
+	int main_exit_code;
+
+	/* counters */
+	_Atomic uint64_t nparks, nreadies, nmcreated, nsysmontick;
+};
+
+extern struct sched sched;
+extern struct p allp[MAXPROCS];
+extern struct m m0;
+extern struct g *main_g;
+
+/* Options that the runtime reads; preload/options.c fills them in before activation. */
+struct rt_options {
+	uint64_t chaos;	     /* seed; 0: off */
+	int64_t schedtrace;  /* period in ns; 0: off */
+	bool scheddetail;
+	uint32_t maxthreads; /* bound on M's */
+	int logfd;	     /* where reports go; 2 by default */
+	bool deadlock;	     /* report deadlocks (default) */
+};
+extern struct rt_options rt_opt;
+
+/* proc.c: the scheduler */
+void sched_init(int gomaxprocs);
+_Noreturn void schedule(void);
+_Noreturn void execute(struct g *g, bool inherit); /* Grunnable → Grunning, here and now */
+_Noreturn void m_start(struct m *m);
+void ready(struct g *g);	    /* Gwaiting → Grunnable, on the current P's runnext */
+void ready_list(struct gqueue *q);  /* the same for many (netpoll, timers) */
+void gosched(void);		    /* to the global queue's end */
+void goyield(void);		    /* to the local queue's end */
+void wakep(void);
+void startm(struct p *pp, bool spinning);
+void handoffp(struct p *pp);
+void stopm(void);
+struct g *findrunnable_try(struct m *m, bool *inherit); /* all that rule 4 and 5 find without sleeping */
+void acquirep(struct p *pp);
+struct p *releasep(void);
+void pidleput_locked(struct p *pp);
+struct p *pidleget_locked(void);
+void procresize(int n);
+void checkdead_locked(void);
+uint32_t m_fastrand(struct m *m);
+void lockosthread(const char *why);
+_Noreturn void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */
+
+/* runq.c */
+void runq_put(struct p *pp, struct g *g, bool next);
+struct g *runq_get(struct p *pp, bool *inherit);
+bool runq_empty(const struct p *pp);
+struct g *runq_steal(struct p *pp, struct p *victim, bool steal_runnext);
+uint32_t runq_size(const struct p *pp);
+void globrunq_put_locked(struct g *g);
+void globrunq_put_batch_locked(struct gqueue *q);
+struct g *globrunq_get_locked(struct p *pp, uint32_t max);
+void gqueue_push(struct gqueue *q, struct g *g);
+struct g *gqueue_pop(struct gqueue *q);
+
+/* g.c */
+struct g *g_new(void); /* a dead or fresh G, status Gidle, ids set */
+void g_free(struct g *g);
+void g_setstatus(struct g *g, enum gstatus from, enum gstatus to);
+struct g *g_by_tid(uint32_t tid);
+struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
+uint32_t g_count(void);
+void g_reinit_after_fork(struct g *self);
+void g_off_cpu(struct g *g);
+void g_on_cpu(struct g *g, struct p *pp);
+
+/* park.c */
+uint32_t wait_begin(struct g *g, enum waitreason why);	 /* opens the wait record; returns its number */
+enum wake wait_park(struct g *g);			 /* sleeps until somebody claims it; says how it ended */
+enum wake wait_cancel(struct g *g);			 /* ends a wait that need not park after all */
+enum claim { ClaimLost, ClaimEarly, ClaimParked };
+enum claim wait_claim(struct g *g, uint32_t seq, enum wake how);
+bool wake_g(struct g *g, uint32_t seq, enum wake how);	 /* claim and, if it was parked, ready(); true if claimed */
+
+/* timer.c */
+void timer_add(struct timer *t, int64_t when, timer_fn fn, struct g *g, uint32_t seq);
+void timer_del(struct timer *t);
+void timer_wake_poller(int64_t when);
+void timer_wake(struct g *g, uint32_t seq); /* the usual fn: wakes with WakeTimeout */
+int64_t timers_run(struct p *pp, int64_t now); /* returns the next `when` on pp, 0 if none; current time if now == 0 */
+int64_t timers_next(void);			  /* earliest of all P's, 0 if none */
+int64_t sleep_until(int64_t when);		  /* parks; 0, or -EINTR */
+
+/* syscall.c: real system calls that may block */
+void entersyscall(int nr);
+void entersyscall_block(int nr); /* the P goes at once */
+void exitsyscall(void);
+long blocking_syscall(struct g *g, long nr, const long args[6]); /* the whole; -EINTR only if g->interrupt */
+long blocking_syscall_long(struct g *g, long nr, const long args[6]);
+
+/* sysmon.c, preempt.c */
+_Noreturn void sysmon(void);
+void sysmon_start(void);
+void sysmon_wake(void);
+bool preempt_one(struct p *pp);
+void preempt_park(void); /* from the signal handler, on the G's stack */
+extern int preempt_signal;
+
+/* m.c */
+struct m *m_new(void);
+void m_init(struct m *m);
+_Noreturn void m_retire(void); /* ends this kernel thread; it keeps its P no longer */
+void m_abandon(struct m *m); /* made, but its kernel thread could not be had */
+void note_sleep(_Atomic uint32_t *note, int64_t ns);
+void note_wake(_Atomic uint32_t *note);
+
+/* netpoll.c */
+void netpoll_init(void);
+bool netpoll_inited(void);
+void netpoll_break(void);
+void netpoll(int64_t delay_ns, struct gqueue *out); /* 0: do not block; < 0: for ever */
+bool netpoll_waiters(void);
+void netpoll_after_fork(void);
+
+/* stack.c */
+void *stack_alloc(size_t size);
+bool stack_free(uintptr_t addr, size_t size); /* false: not from the pool */
+bool stack_contains(uintptr_t addr);
+bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi);
+int stack_protect(uintptr_t addr, size_t size, int prot);
+int stack_guard(uintptr_t lo, size_t n);
+int stack_discard(uintptr_t addr, size_t size);
+void stack_lock(void);
+void stack_unlock(void);
+
+/* futex.c */
+long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline); /* deadline: monotonic ns, 0 none */
+long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset);
+void futex_reset(void); /* after fork */
+
+/* thread.c: birth and death of G's */
+struct g *thread_new(const struct regs *parent, uintptr_t sp, uintptr_t fs, size_t stack_size); /* Gidle */
+void thread_start(struct g *g);
+void thread_launch(struct g *g); /* proc.c: a new runnable G to the current P */
+void futex_pi_owner_died(uintptr_t word);
+_Noreturn void thread_exit(int code);
+
+/* alloc.c */
+void *rt_alloc(size_t n);		/* zeroed, never fails (throws) */
+void *rt_grow(void *old, size_t old_n, size_t new_n);
+void rt_free(void *p, size_t n);
+void alloc_lock_for_fork(void);
+void alloc_unlock_for_fork(void);
+
+/* print.c, trace.c */
+void rt_printf(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int rt_snprintf(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void schedtrace(bool detail);
+void dump_all(int fd);
+const char *waitreason_name(enum waitreason r);
+
+/* fork.c */
+void fork_prepare(void);
+void fork_parent(void);
+void fork_child(bool locked); /* locked: fork_prepare was called */
+
+static inline struct g *getg(void)
+{
+	return getm()->curg;
+}
+
+#endif

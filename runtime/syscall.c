@@ -1,0 +1,115 @@
+/* syscall.c - real system calls that may block: how a P survives the absence of its M.
+ *
+ * entersyscall leaves the P lying there in state Psyscall. If the call is short, exitsyscall finds it so and takes it
+ * back by CAS: two atomic operations in all. If it is long, sysmon has retaken the P (the same CAS) and handed it to
+ * another M; then the G looks for an idle P, else queues itself globally and its M sleeps.
+ */
+#include "runtime.h"
+
+static struct p *enter(struct m *m, struct g *g, int nr)
+{
+	struct p *pp = m->p;
+	g->syscall_nr = nr;
+	g_setstatus(g, Grunning, Gsyscall);
+	pp->m = NULL;
+	m->p = NULL;
+	m->nsyscall++;
+	return pp;
+}
+
+void entersyscall(int nr)
+{
+	struct m *m = getm();
+	struct p *pp = enter(m, m->curg, nr);
+	m->oldp = pp;
+	/* release: whoever retakes the P sees its queues */
+	store_rel(&pp->status, Psyscall);
+	if (unlikely(load_rlx(&sched.sysmonwait)))
+		sysmon_wake();
+}
+
+void entersyscall_block(int nr)
+{
+	struct m *m = getm();
+	struct g *g = m->curg;
+	g_off_cpu(g);
+	struct p *pp = enter(m, g, nr);
+	m->oldp = NULL;
+	store_rel(&pp->status, Pidle);
+	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
+	handoffp(pp);
+}
+
+static void exitsyscall_m(struct g *g)
+{
+	struct m *m = getm();
+	struct p *pp = NULL;
+	g_setstatus(g, Gsyscall, Grunnable);
+	m->curg = NULL;
+	lock(&sched.lock);
+	pp = pidleget_locked();
+	if (!pp && !g->lockedm)
+		globrunq_put_locked(g);
+	unlock(&sched.lock);
+	if (pp) {
+		acquirep(pp);
+		execute(g, false);
+	}
+	if (unlikely(g->lockedm))
+		wired_wait_for_p(g);
+	stopm();
+	schedule();
+}
+
+void exitsyscall(void)
+{
+	struct m *m = getm();
+	struct g *g = m->curg;
+	struct p *pp = m->oldp;
+	uint32_t s = Psyscall;
+	m->oldp = NULL;
+	/* acquire: pairs with the release in entersyscall; fails if sysmon retook the P */
+	if (likely(pp && atomic_compare_exchange_strong_explicit(&pp->status, &s, Prunning, memory_order_acq_rel,
+								 memory_order_relaxed))) {
+		m->p = pp;
+		pp->m = m;
+		store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
+		g_setstatus(g, Gsyscall, Grunning);
+		return;
+	}
+	if (load_rlx(&sched.npidle)) {
+		lock(&sched.lock);
+		pp = pidleget_locked();
+		unlock(&sched.lock);
+		if (pp) {
+			acquirep(pp);
+			g_setstatus(g, Gsyscall, Grunning);
+			g_on_cpu(g, pp);
+			return;
+		}
+	}
+	arch_mcall(exitsyscall_m);
+}
+
+/* The call, restarted when a signal that is not for this G ended it. */
+long blocking_syscall(struct g *g, long nr, const long args[6])
+{
+	long r;
+	do {
+		entersyscall((int)nr);
+		r = arch_blocking_syscall(nr, args, &g->interrupt);
+		exitsyscall();
+	} while (unlikely(r == -4 && !load_acq(&g->interrupt)));
+	return r;
+}
+
+long blocking_syscall_long(struct g *g, long nr, const long args[6])
+{
+	long r;
+	do {
+		entersyscall_block((int)nr);
+		r = arch_blocking_syscall(nr, args, &g->interrupt);
+		exitsyscall();
+	} while (unlikely(r == -4 && !load_acq(&g->interrupt)));
+	return r;
+}

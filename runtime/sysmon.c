@@ -1,0 +1,220 @@
+/* sysmon.c - a kernel thread without a P that looks after the others.
+ *
+ * It retakes P's whose M is in a system call for more than one look (20 µs at the earliest), preempts G's that run for
+ * 10 ms while others wait, polls the network if nobody did for 10 ms, wakes an M for a G that stays in runnext while
+ * its readier computes on (see proc.c), and prints schedtrace. It looks every 20 µs while there was something to do,
+ * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
+ */
+#include "runtime.h"
+
+#define MIN_DELAY (20 * NSEC_PER_USEC)
+#define DEFER_DELAY (50 * NSEC_PER_USEC) /* while G's are readied whose M's were not woken, see proc.c */
+#define MAX_DELAY (10 * NSEC_PER_MSEC)
+#define SLICE (10 * NSEC_PER_MSEC)
+
+static struct m sysmon_m;
+
+static bool others_wait(struct p *pp, int64_t now)
+{
+	int64_t next;
+	return !runq_empty(pp) || load_acq(&sched.runqsize) || ((next = timers_next()) && next <= now);
+}
+
+/* Asks the G that runs on pp to give it away. */
+bool preempt_one(struct p *pp)
+{
+	struct m *m = pp->m;
+	struct g *g = m ? m->curg : NULL;
+	if (!g)
+		return false;
+	store_rel(&g->preempt, 1);
+	pp->npreempt++;
+	sig_kick(m);
+	return true;
+}
+
+static bool look_running(struct p *pp, int64_t now)
+{
+	uint32_t tick = load_rlx(&pp->schedtick);
+	bool acted = false;
+	struct g *next = load_rlx(&pp->runnext);
+	uint64_t nswitch = pp->nswitch;
+	if (next && next == pp->sysmon_runnext && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
+		wakep();
+		acted = true;
+	}
+	pp->sysmon_runnext = next;
+	pp->sysmon_nswitch = nswitch;
+	if (pp->sysmon_schedtick != tick) {
+		pp->sysmon_schedtick = tick;
+		pp->sysmon_schedwhen = now;
+	} else if (pp->sysmon_schedwhen + SLICE <= now && others_wait(pp, now)) {
+		preempt_one(pp);
+		pp->sysmon_schedwhen = now;
+	}
+	return acted;
+}
+
+static bool look_syscall(struct p *pp, int64_t now)
+{
+	uint32_t tick = load_rlx(&pp->syscalltick), s = Psyscall;
+	if (pp->sysmon_syscalltick != tick) {
+		pp->sysmon_syscalltick = tick;
+		pp->sysmon_syscallwhen = now;
+		return false;
+	}
+	/* Nothing else to do, and somebody else could do it if there were: leave it, but not for ever. */
+	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
+	    pp->sysmon_syscallwhen + MAX_DELAY > now)
+		return false;
+	if (!atomic_compare_exchange_strong(&pp->status, &s, Pidle))
+		return false;
+	pp->nretake++;
+	store_rlx(&pp->syscalltick, tick + 1);
+	handoffp(pp);
+	return true;
+}
+
+static bool retake(int64_t now)
+{
+	bool acted = false;
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		struct p *pp = &allp[i];
+		switch ((enum pstatus)load_acq(&pp->status)) {
+		case Prunning:
+			acted |= look_running(pp, now);
+			break;
+		case Psyscall:
+			/* A G that comes back often enough still must not keep its P for ever. */
+			look_running(pp, now);
+			acted |= look_syscall(pp, now);
+			break;
+		default:
+			break;
+		}
+	}
+	return acted;
+}
+
+static void poll_if_stale(int64_t now)
+{
+	int64_t last = load_acq(&sched.lastpoll);
+	if (!netpoll_waiters() || last == 0 || last + MAX_DELAY > now)
+		return;
+	atomic_compare_exchange_strong(&sched.lastpoll, &last, now);
+	struct gqueue q = { 0 };
+	netpoll(0, &q);
+	ready_list(&q);
+}
+
+/* All P's idle: nothing to watch until somebody acquires one. Wakes by itself for schedtrace and timers. */
+static void sleep_while_idle(int64_t now)
+{
+	lock(&sched.lock);
+	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
+	if (idle)
+		store_rel(&sched.sysmonwait, 1);
+	unlock(&sched.lock);
+	if (!idle)
+		return;
+	int64_t next = timers_next(), ns = -1;
+	if (next)
+		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
+	if (rt_opt.schedtrace && (ns < 0 || ns > rt_opt.schedtrace))
+		ns = rt_opt.schedtrace;
+	note_sleep(&sched.sysmonnote, ns);
+	store_rel(&sched.sysmonwait, 0);
+}
+
+static uint64_t count_deferred(void)
+{
+	uint64_t n = 0;
+	for (int i = 0; i < sched.gomaxprocs; i++)
+		n += allp[i].ndeferred;
+	return n;
+}
+
+/* Sleeps `delay`; true if somebody cut it short because there is something new to watch. */
+static bool doze(int64_t delay)
+{
+	bool fast = delay <= DEFER_DELAY && load_rlx(&sched.npidle);
+	store_rel(&sched.sysmonfast, fast);
+	store_rel(&sched.sysmonwait, !fast);
+	note_sleep(&sched.sysmonnote, delay);
+	return !fast && atomic_exchange(&sched.sysmonwait, 0) == 0;
+}
+
+static int64_t next_delay(int64_t delay, int idle, bool deferring)
+{
+	if (idle == 0)
+		return deferring ? DEFER_DELAY : MIN_DELAY;
+	if (idle > 50)
+		delay *= 2;
+	return delay < MAX_DELAY ? delay : MAX_DELAY;
+}
+
+static void trace_if_due(int64_t *last, int64_t now)
+{
+	if (!rt_opt.schedtrace || *last + rt_opt.schedtrace > now)
+		return;
+	*last = now;
+	schedtrace(rt_opt.scheddetail);
+}
+
+static void chaos(void)
+{
+	if (m_fastrand(&sysmon_m) % 4 == 0)
+		preempt_one(&allp[m_fastrand(&sysmon_m) % (uint32_t)sched.gomaxprocs]);
+}
+
+_Noreturn void sysmon(void)
+{
+	int64_t delay = MIN_DELAY, last_trace = os_nanotime();
+	uint64_t deferred = 0;
+	bool deferring = false;
+	int idle = 0; /* looks in a row that found nothing to do */
+	for (;;) {
+		delay = next_delay(delay, idle, deferring);
+		if (doze(delay))
+			idle = 0;
+		int64_t now = os_nanotime();
+		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
+		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
+			store_rel(&sched.sysmonfast, 0);
+			sleep_while_idle(now);
+			now = os_nanotime();
+			idle = 0;
+		}
+		bool acted = retake(now);
+		poll_if_stale(now);
+		sig_drain();
+		uint64_t n = count_deferred();
+		deferring = n != deferred;
+		deferred = n;
+		idle = acted || deferring ? 0 : idle + 1;
+		if (rt_opt.chaos)
+			chaos();
+		trace_if_due(&last_trace, now);
+	}
+}
+
+void sysmon_wake(void)
+{
+	uint32_t one = 1;
+	if (load_rlx(&sched.sysmonwait) && atomic_compare_exchange_strong(&sched.sysmonwait, &one, 0))
+		note_wake(&sched.sysmonnote);
+}
+
+/* Starts sysmon once; the caller runs on a G. */
+void sysmon_start(void)
+{
+	if (sched.sysmon_started)
+		return;
+	sched.sysmon_started = true;
+	sysmon_m.foreign = 0;
+	if (!sysmon_m.self)
+		m_init(&sysmon_m);
+	sysmon_m.sysmon = true;
+	if (os_newm(&sysmon_m) < 0)
+		throw("cannot start sysmon: no kernel thread to be had");
+}

@@ -1,0 +1,168 @@
+/* timer.c - deadlines: one 4-ary heap per P.
+ *
+ * A timer lies in the heap of the P that was current when it was added, and is taken out by its P in every scheduling
+ * round, by a thief, or by timer_del. The heap's lock is held for the heap operation only: the function runs after the
+ * timer left the heap, so it may add timers again. It gets (g, number) by value and claims g's wait record, so a
+ * timer_del that comes too late does no harm.
+ */
+#include "runtime.h"
+
+static void sift_up(struct timerheap *h, uint32_t i)
+{
+	struct timer *t = h->t[i];
+	while (i > 0) {
+		uint32_t parent = (i - 1) / 4;
+		if (h->t[parent]->when <= t->when)
+			break;
+		h->t[i] = h->t[parent];
+		h->t[i]->index = i;
+		i = parent;
+	}
+	h->t[i] = t;
+	t->index = i;
+}
+
+static void sift_down(struct timerheap *h, uint32_t i)
+{
+	struct timer *t = h->t[i];
+	for (;;) {
+		uint32_t first = 4 * i + 1, best = i;
+		int64_t when = t->when;
+		for (uint32_t c = first; c < first + 4 && c < h->len; c++)
+			if (h->t[c]->when < when) {
+				when = h->t[c]->when;
+				best = c;
+			}
+		if (best == i)
+			break;
+		h->t[i] = h->t[best];
+		h->t[i]->index = i;
+		i = best;
+	}
+	h->t[i] = t;
+	t->index = i;
+}
+
+static void update_first(struct timerheap *h)
+{
+	/* seq_cst: pairs with the exchange of lastpoll in findrunnable; one of both sides sees the other */
+	atomic_store(&h->first, h->len ? h->t[0]->when : 0);
+}
+
+static void heap_remove(struct timerheap *h, struct timer *t)
+{
+	uint32_t i = t->index;
+	struct timer *last = h->t[--h->len];
+	if (last != t) {
+		h->t[i] = last;
+		last->index = i;
+		sift_up(h, i);
+		sift_down(h, last->index);
+	}
+	update_first(h);
+	store_rel(&t->pp, NULL);
+}
+
+/* Some P has a new earliest deadline `when`: see to it that an M sleeping in the netpoller wakes in time. */
+void timer_wake_poller(int64_t when)
+{
+	if (atomic_load(&sched.lastpoll) != 0)
+		return;
+	int64_t until = load_acq(&sched.polluntil);
+	if (until == 0 || until > when)
+		netpoll_break();
+}
+
+void timer_add(struct timer *t, int64_t when, timer_fn fn, struct g *g, uint32_t seq)
+{
+	struct p *pp = getm()->p;
+	struct timerheap *h = &pp->timers;
+	t->when = when > 0 ? when : 1;
+	t->fn = fn;
+	t->g = g;
+	t->seq = seq;
+	lock(&h->lock);
+	if (h->len == h->cap) {
+		uint32_t cap = h->cap ? 2 * h->cap : 16;
+		h->t = rt_grow(h->t, h->cap * sizeof(*h->t), cap * sizeof(*h->t));
+		h->cap = cap;
+	}
+	h->t[h->len] = t;
+	store_rel(&t->pp, pp);
+	sift_up(h, h->len++);
+	bool first = h->t[0] == t;
+	if (first)
+		update_first(h);
+	unlock(&h->lock);
+	/* With an empty ring this M gets to the timers itself as soon as its G parks. */
+	if (first && !runq_empty(pp))
+		timer_wake_poller(t->when);
+}
+
+void timer_del(struct timer *t)
+{
+	struct p *pp;
+	while ((pp = load_acq(&t->pp))) {
+		struct timerheap *h = &pp->timers;
+		lock(&h->lock);
+		if (load_rlx(&t->pp) == pp)
+			heap_remove(h, t);
+		unlock(&h->lock);
+	}
+}
+
+void timer_wake(struct g *g, uint32_t seq)
+{
+	wake_g(g, seq, WakeTimeout);
+}
+
+int64_t timers_run(struct p *pp, int64_t now)
+{
+	struct timerheap *h = &pp->timers;
+	int64_t first;
+	while ((first = load_acq(&h->first))) {
+		if (now == 0)
+			now = os_nanotime();
+		if (first > now)
+			break;
+		lock(&h->lock);
+		struct timer *t = h->len ? h->t[0] : NULL;
+		if (!t || t->when > now) {
+			unlock(&h->lock);
+			continue;
+		}
+		timer_fn fn = t->fn;
+		struct g *g = t->g;
+		uint32_t seq = t->seq;
+		heap_remove(h, t);
+		unlock(&h->lock);
+		fn(g, seq);
+	}
+	return first;
+}
+
+int64_t timers_next(void)
+{
+	int64_t next = 0;
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		int64_t w = atomic_load(&allp[i].timers.first);
+		if (w && (!next || w < next))
+			next = w;
+	}
+	return next;
+}
+
+/* Sleeps until CLOCK_MONOTONIC reaches `when`; 0, or -EINTR if a signal ended it. */
+int64_t sleep_until(int64_t when)
+{
+	struct g *g = getg();
+	uint32_t seq = wait_begin(g, WaitSleep);
+	timer_add(&g->timer, when, timer_wake, g, seq);
+	if (load_acq(&g->interrupt))
+		wake_g(g, seq, WakeSignal);
+	enum wake how = wait_park(g);
+	if (how == WakeTimeout)
+		return 0;
+	timer_del(&g->timer);
+	return -4;
+}

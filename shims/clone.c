@@ -1,0 +1,247 @@
+/* clone.c - clone, clone3, fork, vfork: threads become G's, all else goes to the kernel.
+ *
+ * A process that shares our memory (posix_spawn's child, a bare clone with CLONE_VM) runs the same rewritten text as
+ * we do. It gets a GS of its own that says "foreign": its calls pass straight to the kernel. Signals are blocked in
+ * the parent's M around every clone, since the child starts with a copy of the M's state.
+ */
+#include "shim.h"
+#include <linux/sched.h>
+
+#define SET_SIGMASK 2
+#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+
+struct m foreign_m = { .self = &foreign_m, .foreign = 1 };
+
+/* What a child that starts on its own stack finds there; arch_clone_child knows the layout. */
+struct childframe {
+	uint64_t mask;
+	struct m *gs;
+	struct regs regs;
+};
+
+struct cloneargs {
+	uint64_t flags, stack, stack_size, parent_tid, child_tid, tls;
+};
+
+static uint64_t block_signals(void)
+{
+	uint64_t all = ~0ULL, old;
+	sys4(__NR_rt_sigprocmask, SET_SIGMASK, &all, &old, 8);
+	return old;
+}
+
+static void restore_signals(uint64_t mask)
+{
+	sys4(__NR_rt_sigprocmask, SET_SIGMASK, &mask, 0, 8);
+}
+
+static long clone_thread(struct regs *r, const struct cloneargs *a)
+{
+	if ((a->flags & THREAD_FLAGS) != THREAD_FLAGS || a->flags & (CLONE_VFORK | CLONE_PIDFD) || !a->stack)
+		return -EINVAL;
+	uintptr_t fs = a->flags & CLONE_SETTLS ? a->tls : getg()->fs;
+	struct g *g = thread_new(r, a->stack + a->stack_size, fs, a->stack_size);
+	if (!g)
+		return -EAGAIN;
+	uint32_t tid = g->tid;
+	if (!stack_bounds(a->stack + a->stack_size - 1, &g->stack_lo, &g->stack_hi) && a->stack_size) {
+		g->stack_lo = a->stack;
+		g->stack_hi = a->stack + a->stack_size;
+	}
+	g->entry = r->rdx;
+	if (a->flags & CLONE_PARENT_SETTID)
+		arch_user_store32((void *)a->parent_tid, tid);
+	if (a->flags & CLONE_CHILD_SETTID)
+		arch_user_store32((void *)a->child_tid, tid);
+	if (a->flags & CLONE_CHILD_CLEARTID)
+		g->clear_tid = a->child_tid;
+	sysmon_start();
+	thread_start(g);
+	return tid;
+}
+
+/* fork: the child continues right here, on the same stack. */
+static long fork_here(struct regs *r, uint64_t flags, uint64_t ptid, uint64_t ctid, uint64_t tls)
+{
+	struct g *g = getg();
+	bool vfork = flags & CLONE_VFORK;
+	uint64_t mask = block_signals();
+	if (vfork)
+		entersyscall_block((int)r->rax);
+	else
+		fork_prepare();
+	long pid = sys5(__NR_clone, flags & ~(uint64_t)CLONE_VM, 0, ptid, ctid, tls);
+	if (pid == 0) {
+		fork_child(!vfork);
+	} else if (vfork) {
+		exitsyscall();
+	} else {
+		fork_parent();
+	}
+	restore_signals(mask);
+	if (pid == 0 && flags & CLONE_CHILD_CLEARTID)
+		g->clear_tid = ctid;
+	return pid;
+}
+
+/* The child starts on a stack of its own: lay its frame there. Returns the stack pointer to give to the kernel. */
+static uintptr_t child_stack(const struct regs *r, uintptr_t top, uint64_t mask)
+{
+	struct childframe *f = (struct childframe *)(top - RED_ZONE - sizeof(*f));
+	f->mask = mask;
+	f->gs = &foreign_m;
+	f->regs = *r;
+	return (uintptr_t)f;
+}
+
+static long issue_on_stack(const struct regs *r, struct clone_args *full, size_t size, uintptr_t sp)
+{
+	if (r->rax == __NR_clone3) {
+		full->stack_size = sp - full->stack;
+		return arch_clone_child(__NR_clone3, (long)full, (long)size, 0, 0, 0);
+	}
+	return arch_clone_child(__NR_clone, (long)(full->flags | full->exit_signal), (long)sp, (long)full->parent_tid,
+				(long)full->child_tid, (long)full->tls);
+}
+
+/* A child that shares memory and has its own stack. With CLONE_VFORK the M is gone until the child execs. */
+static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
+{
+	struct g *g = getg();
+	bool vfork = full->flags & CLONE_VFORK;
+	if (!vfork)
+		atomic_fetch_add(&sched.nforeign, 1); /* we are not told when it ends */
+	uint64_t old = block_signals();
+	uintptr_t sp = child_stack(r, full->stack + full->stack_size, g->sig.mask);
+	long pid;
+	if (vfork)
+		entersyscall_block((int)r->rax);
+	pid = issue_on_stack(r, full, size, sp);
+	if (vfork)
+		exitsyscall();
+	restore_signals(old);
+	return pid;
+}
+
+/* The caller, a new process's only G, goes on after the site on another stack. */
+static _Noreturn void continue_on(uintptr_t top, const struct regs *r)
+{
+	struct regs *copy = (struct regs *)(top - RED_ZONE - sizeof(*r));
+	*copy = *r;
+	store_rel(&getg()->inshim, 0);
+	arch_resume_regs(copy);
+}
+
+/* Without shared memory, but on another stack or with clone3's extras (pidfd, cgroup, set_tid): a fork whose child
+ * finishes the call from a copy of the frame. */
+static long clone_exotic(struct regs *r, struct clone_args *full, size_t size)
+{
+	struct clone_args a = *full;
+	uintptr_t top = a.stack ? a.stack + a.stack_size : 0;
+	a.flags &= ~(uint64_t)CLONE_VM;
+	a.stack = a.stack_size = 0;
+	bool vfork = a.flags & CLONE_VFORK;
+	uint64_t mask = block_signals();
+	if (vfork)
+		entersyscall_block((int)r->rax);
+	else
+		fork_prepare();
+	long pid = sys2(__NR_clone3, &a, size);
+	if (pid == 0) {
+		fork_child(!vfork);
+	} else if (vfork) {
+		exitsyscall();
+	} else {
+		fork_parent();
+	}
+	restore_signals(mask);
+	if (pid == 0 && top)
+		continue_on(top, r);
+	return pid;
+}
+
+static long clone_any(struct regs *r, struct clone_args *full, size_t size)
+{
+	uint64_t flags = full->flags;
+	if (flags & CLONE_THREAD) {
+		struct cloneargs a = { flags, full->stack, full->stack_size, full->parent_tid, full->child_tid, full->tls };
+		return clone_thread(r, &a);
+	}
+	if (flags & CLONE_VM && full->stack)
+		return clone_foreign(r, full, size);
+	if (full->stack || r->rax == __NR_clone3)
+		return clone_exotic(r, full, size);
+	return fork_here(r, flags | full->exit_signal, full->parent_tid, full->child_tid, full->tls);
+}
+
+static struct clone_args args_of_clone(const struct regs *r)
+{
+	return (struct clone_args){
+		.flags = A1(r) & ~(uint64_t)CSIGNAL,
+		.exit_signal = A1(r) & CSIGNAL,
+		.stack = A2(r),
+		.pidfd = A3(r),
+		.parent_tid = A3(r),
+		.child_tid = A4(r),
+		.tls = A5(r),
+	};
+}
+
+static long args_of_clone3(const struct regs *r, struct clone_args *a, size_t *size)
+{
+	*size = A2(r);
+	if (*size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (*size > 4096)
+		return -E2BIG;
+	if (*size > sizeof(*a))
+		*size = sizeof(*a);
+	return user_read(a, A1(r), *size);
+}
+
+long shim_clone(struct regs *r)
+{
+	struct clone_args full = args_of_clone(r);
+	return clone_any(r, &full, sizeof(full));
+}
+
+long shim_clone3(struct regs *r)
+{
+	struct clone_args full = { 0 };
+	size_t size;
+	long err = args_of_clone3(r, &full, &size);
+	return err ? err : clone_any(r, &full, size);
+}
+
+/* A foreign thread makes a child: on its own stack it must not run into our stack's frames. */
+long clone_by_foreign(struct regs *r)
+{
+	struct clone_args full = { 0 };
+	size_t size = sizeof(full);
+	uint64_t mask;
+	if (r->rax == __NR_vfork)
+		return sys2(__NR_clone, CLONE_VFORK | SIGCHLD, 0);
+	if (r->rax == __NR_clone)
+		full = args_of_clone(r);
+	else {
+		long err = args_of_clone3(r, &full, &size);
+		if (err)
+			return err;
+	}
+	if (!full.stack) /* continues here, on a copy of the memory */
+		return sys5(__NR_clone, (full.flags & ~(uint64_t)CLONE_VM) | full.exit_signal, 0, full.parent_tid,
+			    full.child_tid, full.tls);
+	sys4(__NR_rt_sigprocmask, 0, 0, &mask, 8);
+	return issue_on_stack(r, &full, size, child_stack(r, full.stack + full.stack_size, mask));
+}
+
+long shim_fork(struct regs *r)
+{
+	return fork_here(r, SIGCHLD, 0, 0, 0);
+}
+
+/* The child of vfork returns on its parent's stack: a copy of the memory is the price. */
+long shim_vfork(struct regs *r)
+{
+	return fork_here(r, CLONE_VFORK | SIGCHLD, 0, 0, 0);
+}

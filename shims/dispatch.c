@@ -1,0 +1,140 @@
+/* dispatch.c - every served system call comes through here.
+ *
+ * entry stub → shim_dispatch → shim → runtime. While a shim runs, inshim says that preloom's code is on this stack: a
+ * signal handler then only leaves a note, and dispatch looks at the notes before it goes back: signals to deliver, the
+ * P to give away.
+ */
+#include "shim.h"
+
+#define SYSCALL(nr, fn) [nr] = fn,
+const shim_fn shim_table[NSYSCALLS] = {
+#include "table.h"
+};
+#undef SYSCALL
+
+#define SYSCALL(nr, fn) [nr] = 1,
+uint8_t shim_served[NSYSCALLS] = {
+#include "table.h"
+};
+#undef SYSCALL
+
+long shim_raw(const struct regs *r)
+{
+	return sys6((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r));
+}
+
+/* The kernel's answer, except that a thread it makes of a foreign thread is a kernel thread too. */
+long shim_foreign(struct regs *r)
+{
+	switch (r->rax) {
+	case __NR_clone:
+	case __NR_clone3:
+	case __NR_vfork:
+		return clone_by_foreign(r);
+	default:
+		return shim_raw(r);
+	}
+}
+
+static void chaos(struct g *g)
+{
+	uint32_t x = m_fastrand(getm());
+	if (x % 8 == 0)
+		store_rlx(&g->preempt, 1);
+}
+
+long shim_dispatch(struct regs *r)
+{
+	struct m *m = getm();
+	if (unlikely(!m || m->foreign))
+		return shim_foreign(r);
+	struct g *g = m->curg;
+	store_rlx(&g->inshim, 1);
+	g->regs = r;
+	long ret = shim_table[r->rax](r);
+	if (unlikely(rt_opt.chaos))
+		chaos(g);
+	/* A kernel signal that comes after these looks finds inshim 0 and our text: it leaves a note for sysmon. */
+	while (unlikely(load_acq(&g->interrupt) | load_acq(&g->preempt))) {
+		if (load_acq(&g->preempt)) {
+			store_rlx(&g->preempt, 0);
+			gosched();
+		}
+		if (load_acq(&g->interrupt))
+			ret = sig_deliver_exit(r, ret);
+	}
+	if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK))
+		ret = sig_deliver_exit(r, ret);
+	store_rel(&g->inshim, 0);
+	return ret;
+}
+
+void shim_thread_begin(struct regs *r)
+{
+	struct g *g = getg();
+	(void)r;
+	while (load_acq(&g->interrupt))
+		sig_deliver_exit(r, 0);
+	store_rel(&g->inshim, 0);
+}
+
+/* --- the general forms --- */
+
+static void args_of(const struct regs *r, long a[6])
+{
+	a[0] = (long)A1(r);
+	a[1] = (long)A2(r);
+	a[2] = (long)A3(r);
+	a[3] = (long)A4(r);
+	a[4] = (long)A5(r);
+	a[5] = (long)A6(r);
+}
+
+long shim_may_block(struct regs *r)
+{
+	long a[6];
+	args_of(r, a);
+	long ret = blocking_syscall(getg(), (long)r->rax, a);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
+long shim_may_block_nohand(struct regs *r)
+{
+	long a[6];
+	args_of(r, a);
+	return blocking_syscall(getg(), (long)r->rax, a);
+}
+
+long shim_blocks_long(struct regs *r)
+{
+	long a[6];
+	args_of(r, a);
+	long ret = blocking_syscall_long(getg(), (long)r->rax, a);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
+long shim_blocks_long_nohand(struct regs *r)
+{
+	long a[6];
+	args_of(r, a);
+	return blocking_syscall_long(getg(), (long)r->rax, a);
+}
+
+/* --- program memory --- */
+
+int user_read_timespec(uintptr_t src, int64_t *ns)
+{
+	struct ktimespec ts;
+	if (user_read(&ts, src, sizeof(ts)))
+		return -EFAULT;
+	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= NSEC_PER_SEC)
+		return -EINVAL;
+	*ns = ts.sec >= INT64_MAX / NSEC_PER_SEC ? INT64_MAX : ts.sec * NSEC_PER_SEC + ts.nsec;
+	return 0;
+}
+
+int64_t deadline_after(int64_t ns)
+{
+	int64_t now = os_nanotime();
+	return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}

@@ -1,0 +1,136 @@
+/* futex.c - futex(2): private words in the runtime's queues, shared ones in the kernel. */
+#include "../runtime/futex.h"
+#include "shim.h"
+#include <linux/futex.h>
+
+#define INT_MAX 0x7fffffff
+
+/* Without FUTEX_PRIVATE_FLAG the word may be shared with another process. glibc leaves the flag out for pthread_join's
+ * word and for process-shared objects, so ask the kernel what kind of memory it is. */
+static bool goes_to_kernel(uintptr_t addr, unsigned op)
+{
+	return !(op & FUTEX_PRIVATE_FLAG) && !stack_contains(addr) && os_is_shared_memory(addr);
+}
+
+static long kernel_futex(struct regs *r, unsigned cmd)
+{
+	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
+	bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_LOCK_PI || cmd == FUTEX_LOCK_PI2 ||
+		     cmd == FUTEX_WAIT_REQUEUE_PI;
+	if (!waits)
+		return shim_raw(r);
+	long ret = blocking_syscall_long(getg(), __NR_futex, a);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
+/* The deadline of a wait in monotonic ns; 0: none. */
+static int read_deadline(const struct regs *r, unsigned op, unsigned cmd, int64_t *deadline)
+{
+	int64_t ns;
+	*deadline = 0;
+	if (!A4(r))
+		return 0;
+	int err = user_read_timespec(A4(r), &ns);
+	if (err)
+		return err;
+	if (cmd == FUTEX_WAIT)
+		*deadline = deadline_after(ns);
+	else if (cmd == FUTEX_LOCK_PI || op & FUTEX_CLOCK_REALTIME)
+		*deadline = deadline_of_walltime(ns);
+	else
+		*deadline = ns > 0 ? ns : 1;
+	return 0;
+}
+
+static long interrupted(long ret, int64_t deadline)
+{
+	if (ret != -EINTR)
+		return ret;
+	return deadline ? -ERESTART_RESTARTBLOCK : -ERESTARTSYS;
+}
+
+static long wake(uintptr_t addr, uint32_t n, uint32_t bitset)
+{
+	if (bitset == 0)
+		return -EINVAL;
+	if ((int)n <= 0)
+		n = 1;
+	long woken = futex_wake(addr, n, bitset);
+	if (unlikely(load_rlx(&sched.nforeign)) && woken < (long)n) {
+		long k = sys6(__NR_futex, (long)addr, FUTEX_WAKE_BITSET_PRIVATE, (long)n - woken, 0, 0, (long)bitset);
+		if (k > 0)
+			woken += k;
+	}
+	return woken;
+}
+
+static long wait(struct regs *r, unsigned op, unsigned cmd)
+{
+	int64_t deadline;
+	uint32_t bitset = cmd == FUTEX_WAIT ? FUTEX_BITSET_MATCH_ANY : (uint32_t)A6(r);
+	if (bitset == 0)
+		return -EINVAL;
+	int err = read_deadline(r, op, cmd, &deadline);
+	if (err)
+		return err;
+	return interrupted(futex_wait(getg(), A1(r), (uint32_t)A3(r), bitset, deadline), deadline);
+}
+
+static long pi(struct regs *r, unsigned op, unsigned cmd)
+{
+	int64_t deadline;
+	int err = read_deadline(r, op, cmd, &deadline);
+	if (err)
+		return err;
+	struct g *g = getg();
+	if (cmd == FUTEX_WAIT_REQUEUE_PI)
+		return interrupted(futex_wait_requeue_pi(g, A1(r), (uint32_t)A3(r), FUTEX_BITSET_MATCH_ANY, A5(r), deadline),
+				   deadline);
+	long ret = futex_lock_pi(g, A1(r), deadline, cmd == FUTEX_TRYLOCK_PI);
+	return ret == -EINTR ? -ERESTARTNOINTR : ret;
+}
+
+long shim_futex(struct regs *r)
+{
+	uintptr_t addr = A1(r);
+	unsigned op = (unsigned)A2(r), cmd = op & FUTEX_CMD_MASK;
+	uint32_t val = (uint32_t)A3(r), val2 = (uint32_t)A4(r), val3 = (uint32_t)A6(r);
+	if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2 &&
+	    cmd != FUTEX_WAIT)
+		return -ENOSYS;
+	if (addr & 3)
+		return -EINVAL;
+	if (goes_to_kernel(addr, op))
+		return kernel_futex(r, cmd);
+	switch (cmd) {
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET:
+		return wait(r, op, cmd);
+	case FUTEX_WAKE:
+		return wake(addr, val, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return wake(addr, val, val3);
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+		if (A5(r) & 3 || (int)val < 0 || (int)val2 < 0)
+			return -EINVAL;
+		return futex_requeue(addr, A5(r), val, val2, cmd == FUTEX_CMP_REQUEUE ? &val3 : NULL);
+	case FUTEX_WAKE_OP:
+		if (A5(r) & 3)
+			return -EINVAL;
+		return futex_wake_op(addr, A5(r), val, val2, val3);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+		return pi(r, op, cmd);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(getg(), addr);
+	case FUTEX_CMP_REQUEUE_PI:
+		if (val != 1)
+			return -EINVAL;
+		return futex_cmp_requeue_pi(addr, A5(r), val2, val3);
+	default:
+		return -ENOSYS;
+	}
+}

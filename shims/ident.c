@@ -1,0 +1,258 @@
+/* ident.c - what a thread may say and ask of itself: names, affinity, priority, CPU use.
+ *
+ * Affinity, policy and priority of a G are recorded and reported, not applied: a G has no CPU of its own. What is
+ * asked about other processes goes to the kernel.
+ */
+#include "shim.h"
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/time.h>
+
+#define SCHED_OTHER 0
+#define SCHED_FIFO 1
+#define SCHED_RR 2
+#define SCHED_BATCH 3
+#define SCHED_IDLE 5
+#define SCHED_RESET_ON_FORK 0x40000000
+#define RUSAGE_THREAD 1
+
+/* The G that a thread id names: 0 is the caller; NULL: not ours. */
+static struct g *g_named(uint64_t id)
+{
+	return (uint32_t)id == 0 ? getg() : g_by_tid((uint32_t)id);
+}
+
+long shim_prctl(struct regs *r)
+{
+	struct g *g = getg();
+	char name[GNAME_LEN] = "";
+	switch ((int)A1(r)) {
+	case PR_SET_NAME:
+		for (int i = 0; i < GNAME_LEN - 1; i++) {
+			if (user_read(&name[i], A2(r) + (uintptr_t)i, 1))
+				return -EFAULT;
+			if (!name[i])
+				break;
+		}
+		for (int i = 0; i < GNAME_LEN; i++)
+			g->name[i] = name[i];
+		return g == main_g ? shim_raw(r) : 0; /* the main thread's name is the process's */
+	case PR_GET_NAME:
+		if (g == main_g)
+			return shim_raw(r);
+		return user_write(A2(r), g->name, GNAME_LEN) ? -EFAULT : 0;
+	default:
+		return shim_raw(r);
+	}
+}
+
+long shim_sched_setaffinity(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	uint64_t mask[16] = { 0 }, usable[16] = { 0 };
+	size_t n = A2(r) < sizeof(mask) ? A2(r) : sizeof(mask);
+	if (!g)
+		return shim_raw(r);
+	if (user_read(mask, A3(r), n))
+		return -EFAULT;
+	/* The M's own mask is what the process may use. */
+	long got = sys3(__NR_sched_getaffinity, 0, sizeof(usable), usable);
+	uint64_t any = 0;
+	for (size_t i = 0; i < nelem(mask); i++)
+		any |= mask[i] &= got > 0 ? usable[i] : ~0ULL;
+	if (!any)
+		return -EINVAL;
+	for (size_t i = 0; i < nelem(mask); i++)
+		g->affinity[i] = mask[i];
+	g->affinity_set = 1;
+	return 0;
+}
+
+long shim_sched_getaffinity(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	if (!g)
+		return shim_raw(r);
+	if (!g->affinity_set)
+		return sys3(__NR_sched_getaffinity, 0, A2(r), A3(r));
+	uint64_t kernel[16];
+	long n = sys3(__NR_sched_getaffinity, 0, A2(r) < sizeof(kernel) ? A2(r) : sizeof(kernel), kernel);
+	if (n < 0)
+		return n;
+	return user_write(A3(r), g->affinity, (size_t)n) ? -EFAULT : n;
+}
+
+static int check_policy(int policy, int prio)
+{
+	switch (policy & ~SCHED_RESET_ON_FORK) {
+	case SCHED_OTHER:
+	case SCHED_BATCH:
+	case SCHED_IDLE:
+		return prio == 0 ? 0 : -EINVAL;
+	case SCHED_FIFO:
+	case SCHED_RR:
+		return prio >= 1 && prio <= 99 ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* May the process have a real-time priority? Asked of the kernel without changing anything. */
+static bool realtime_allowed(int prio)
+{
+	struct {
+		uint64_t cur, max;
+	} lim = { 0 };
+	sys4(__NR_prlimit64, 0, RLIMIT_RTPRIO, 0, &lim);
+	if (lim.cur >= (uint64_t)prio)
+		return true;
+	struct {
+		uint32_t version;
+		int pid;
+	} head = { 0x20080522, 0 };
+	struct {
+		uint32_t effective, permitted, inheritable;
+	} data[2] = { { 0 } };
+	sys2(__NR_capget, &head, data);
+	return data[0].effective & 1u << 23; /* CAP_SYS_NICE */
+}
+
+static long set_policy(struct g *g, int policy, int prio)
+{
+	int err = check_policy(policy, prio);
+	if (err)
+		return err;
+	if (prio > 0 && !realtime_allowed(prio))
+		return -EPERM;
+	g->policy = policy;
+	g->priority = prio;
+	return 0;
+}
+
+long shim_sched_setscheduler(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	int prio;
+	if (!g || (int)A1(r) < 0)
+		return shim_raw(r);
+	if (!A3(r) || user_read(&prio, A3(r), sizeof(prio)))
+		return A3(r) ? -EFAULT : -EINVAL;
+	return set_policy(g, (int)A2(r), prio);
+}
+
+long shim_sched_getscheduler(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	return g ? g->policy : shim_raw(r);
+}
+
+long shim_sched_setparam(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	int prio;
+	if (!g || (int)A1(r) < 0)
+		return shim_raw(r);
+	if (!A2(r) || user_read(&prio, A2(r), sizeof(prio)))
+		return A2(r) ? -EFAULT : -EINVAL;
+	return set_policy(g, g->policy, prio);
+}
+
+long shim_sched_getparam(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	if (!g || !A2(r))
+		return g ? -EINVAL : shim_raw(r);
+	return user_write(A2(r), &g->priority, sizeof(int)) ? -EFAULT : 0;
+}
+
+struct sched_attr_v0 {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+long shim_sched_setattr(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	struct sched_attr_v0 a;
+	if (!g)
+		return shim_raw(r);
+	if (user_read(&a, A2(r), sizeof(a)))
+		return -EFAULT;
+	long err = set_policy(g, (int)a.policy, (int)a.priority);
+	if (err == 0)
+		g->nice = a.nice;
+	return err;
+}
+
+long shim_sched_getattr(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	if (!g)
+		return shim_raw(r);
+	if (A3(r) < sizeof(struct sched_attr_v0) || A4(r))
+		return -EINVAL;
+	struct sched_attr_v0 a = {
+		.size = sizeof(a), .policy = (uint32_t)g->policy, .nice = g->nice, .priority = (uint32_t)g->priority
+	};
+	return user_write(A2(r), &a, sizeof(a)) ? -EFAULT : 0;
+}
+
+long shim_sched_rr_get_interval(struct regs *r)
+{
+	struct g *g = g_named(A1(r));
+	if (!g)
+		return shim_raw(r);
+	struct ktimespec ts = { 0, g->policy == SCHED_RR ? 100 * NSEC_PER_MSEC : g->policy == SCHED_FIFO ? 0 : 4 * NSEC_PER_MSEC };
+	return user_write(A2(r), &ts, sizeof(ts)) ? -EFAULT : 0;
+}
+
+long shim_getpriority(struct regs *r)
+{
+	struct g *g = (int)A1(r) == PRIO_PROCESS ? g_named(A2(r)) : NULL;
+	if (!g || !g->nice_set)
+		return g && A2(r) ? sys2(__NR_getpriority, PRIO_PROCESS, 0) : shim_raw(r);
+	return 20 - g->nice;
+}
+
+/* The main thread's nice value is what other processes see, so it reaches the kernel; those of others are recorded. */
+long shim_setpriority(struct regs *r)
+{
+	struct g *g = (int)A1(r) == PRIO_PROCESS ? g_named(A2(r)) : NULL;
+	if (!g)
+		return shim_raw(r);
+	int nice = (int)A3(r) < -20 ? -20 : (int)A3(r) > 19 ? 19 : (int)A3(r);
+	int now = 20 - (int)sys2(__NR_getpriority, PRIO_PROCESS, 0);
+	if (nice < now && g != main_g) {
+		long err = sys3(__NR_setpriority, PRIO_PROCESS, 0, now); /* no change: asks for nothing */
+		if (err)
+			return err;
+	}
+	if (g == main_g) {
+		long err = sys3(__NR_setpriority, PRIO_PROCESS, os_getpid(), nice);
+		if (err)
+			return err;
+	}
+	g->nice = nice;
+	g->nice_set = 1;
+	return 0;
+}
+
+long shim_getrusage(struct regs *r)
+{
+	if ((int)A1(r) != RUSAGE_THREAD)
+		return shim_raw(r);
+	struct rusage u;
+	long err = sys2(__NR_getrusage, RUSAGE_THREAD, &u);
+	if (err)
+		return err;
+	struct g *g = getg();
+	int64_t us = g_cputime(g) / NSEC_PER_USEC;
+	u.ru_utime.tv_sec = us / 1000000;
+	u.ru_utime.tv_usec = us % 1000000;
+	u.ru_stime.tv_sec = u.ru_stime.tv_usec = 0;
+	u.ru_nvcsw = (long)g->switches;
+	return user_write(A2(r), &u, sizeof(u)) ? -EFAULT : 0;
+}

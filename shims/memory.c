@@ -1,0 +1,74 @@
+/* memory.c - the memory calls that concern thread stacks; all others pass.
+ *
+ * glibc maps a stack with MAP_STACK and no access, opens all but the guard, discards what a finished thread used, and
+ * unmaps what its cache does not keep. The pool answers all four (runtime/stack.c).
+ */
+#include "shim.h"
+#include <linux/mman.h>
+
+#define PAGE 4096UL
+#define MIN_POOLED (16UL << 10)
+
+static bool is_stack_request(const struct regs *r)
+{
+	const unsigned long need = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+	const unsigned long allow = need | MAP_NORESERVE;
+	unsigned long prot = A3(r), flags = A4(r);
+	return A1(r) == 0 && (flags & need) == need && !(flags & ~allow) && A2(r) >= MIN_POOLED &&
+	       (prot == PROT_NONE || prot == (PROT_READ | PROT_WRITE));
+}
+
+long shim_mmap(struct regs *r)
+{
+	if (is_stack_request(r)) {
+		void *p = stack_alloc(align_up(A2(r), PAGE));
+		if (p)
+			return (long)p;
+	}
+	long ret = shim_raw(r);
+	return ret;
+}
+
+long shim_munmap(struct regs *r)
+{
+	if (stack_contains(A1(r))) {
+		if (A1(r) % PAGE || A2(r) == 0)
+			return -EINVAL;
+		stack_free(A1(r), align_up(A2(r), PAGE));
+		return 0;
+	}
+	return shim_raw(r);
+}
+
+long shim_mprotect(struct regs *r)
+{
+	uintptr_t addr = A1(r), lo, hi;
+	size_t size = align_up(A2(r), PAGE);
+	int prot = (int)A3(r);
+	if (!stack_bounds(addr, &lo, &hi))
+		return shim_raw(r);
+	if (addr % PAGE)
+		return -EINVAL;
+	if (size > hi - addr)
+		return -ENOMEM;
+	/* glibc opens a new stack above its guard. */
+	if (prot == (PROT_READ | PROT_WRITE) && addr > lo && addr + size == hi)
+		return stack_guard(lo, addr - lo);
+	return stack_protect(addr, size, prot);
+}
+
+/* What lies below the caller's own stack pointer is dead memory: giving its pages back at each thread's end would cost
+ * a system call and two page faults per thread. glibc's cache bounds what is kept (40 MiB), beyond it stacks are
+ * unmapped and stack_free drops their pages. */
+static bool is_own_dead_stack(const struct regs *r)
+{
+	uintptr_t lo, hi, sp = regs_sp(r);
+	return A3(r) == MADV_DONTNEED && stack_bounds(A1(r), &lo, &hi) && sp > lo && sp <= hi && A1(r) + A2(r) <= sp;
+}
+
+long shim_madvise(struct regs *r)
+{
+	if (is_own_dead_stack(r))
+		return 0;
+	return shim_raw(r);
+}

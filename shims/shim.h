@@ -1,0 +1,82 @@
+/* shim.h - what each system call means on a G.
+ *
+ * table.h lists every number that is taken over. A shim runs on the G's own stack, with a P, and returns what the
+ * kernel would: a result or -errno. A call that a signal interrupted returns one of the codes below, like the
+ * kernel's own functions; dispatch.c turns them into a restart or -EINTR (see signal(7)).
+ */
+#ifndef PRELOOM_SHIM_H
+#define PRELOOM_SHIM_H
+
+#include "../runtime/runtime.h"
+#include <asm/unistd.h>
+#include <asm/errno.h>
+#include <asm/signal.h>
+
+#ifndef ERESTARTSYS
+#define ERESTARTSYS 512		  /* restart if the handler has SA_RESTART, else -EINTR */
+#define ERESTARTNOINTR 513	  /* always restart */
+#define ERESTARTNOHAND 514	  /* -EINTR if a handler ran, else restart */
+#define ERESTART_RESTARTBLOCK 516 /* the same, but the restart goes on with what is left of a timeout */
+#endif
+
+#define NSYSCALLS 512
+
+typedef long (*shim_fn)(struct regs *r);
+
+/* By number; NULL: not ours, goes to the kernel. */
+extern const shim_fn shim_table[NSYSCALLS];
+extern uint8_t shim_served[NSYSCALLS]; /* the same as bytes, read by the entry stub */
+
+/* Called by the entry stub for every served number. */
+long shim_dispatch(struct regs *r);
+/* Called by the entry stub of a new thread before its first instruction. */
+void shim_thread_begin(struct regs *r);
+
+/* Arguments, in the order of the kernel's convention. */
+#define A1(r) ((r)->rdi)
+#define A2(r) ((r)->rsi)
+#define A3(r) ((r)->rdx)
+#define A4(r) ((r)->r10)
+#define A5(r) ((r)->r8)
+#define A6(r) ((r)->r9)
+
+/* The call as it stands, to the kernel, without giving up the P. */
+long shim_raw(const struct regs *r);
+/* The call as it stands, as one that may block: short ones keep their P until sysmon takes it. */
+long shim_may_block(struct regs *r);	      /* SA_RESTART restarts it */
+long shim_may_block_nohand(struct regs *r);   /* always -EINTR after a handler */
+long shim_blocks_long(struct regs *r);	      /* the P goes at once */
+long shim_blocks_long_nohand(struct regs *r);
+
+/* Program memory; -EFAULT instead of a fault. */
+static inline int user_read(void *dst, uintptr_t src, size_t n)
+{
+	return arch_user_copy(dst, (const void *)src, n);
+}
+
+static inline int user_write(uintptr_t dst, const void *src, size_t n)
+{
+	return arch_user_copy((void *)dst, src, n);
+}
+
+struct ktimespec {
+	int64_t sec, nsec;
+};
+
+/* Reads a struct timespec; *ns is its value (saturated), -EFAULT or -EINVAL otherwise. */
+int user_read_timespec(uintptr_t src, int64_t *ns);
+int64_t deadline_after(int64_t ns);	  /* monotonic, saturated */
+int64_t deadline_of_walltime(int64_t ns); /* CLOCK_REALTIME → monotonic; 1 if it is past */
+
+int64_t g_cputime(struct g *g); /* ns on a CPU */
+
+/* A kernel thread or process that shares our memory but is not an M: its calls go to the kernel. */
+extern struct m foreign_m;
+long shim_foreign(struct regs *r);
+long clone_by_foreign(struct regs *r);
+
+#define SYSCALL(nr, fn) long fn(struct regs *r);
+#include "table.h"
+#undef SYSCALL
+
+#endif

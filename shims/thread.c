@@ -1,0 +1,107 @@
+/* thread.c - a thread's life and identity: exit, ids, robust list, exec, FS, rseq. */
+#include "shim.h"
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
+
+long shim_exit(struct regs *r)
+{
+	thread_exit((int)A1(r) & 0xff);
+}
+
+long shim_exit_group(struct regs *r)
+{
+	return shim_raw(r);
+}
+
+static long exec(struct regs *r)
+{
+	struct g *g = getg();
+	sig_before_exec(g);
+	long ret = shim_raw(r);
+	sig_after_exec_failed(g);
+	return ret;
+}
+
+long shim_execve(struct regs *r)
+{
+	return exec(r);
+}
+
+long shim_execveat(struct regs *r)
+{
+	return exec(r);
+}
+
+long shim_gettid(struct regs *r)
+{
+	(void)r;
+	return getg()->tid;
+}
+
+long shim_set_tid_address(struct regs *r)
+{
+	struct g *g = getg();
+	g->clear_tid = A1(r);
+	return g->tid;
+}
+
+struct robust_head {
+	uintptr_t next;
+	int64_t offset;
+	uintptr_t pending;
+};
+
+long shim_set_robust_list(struct regs *r)
+{
+	struct g *g = getg();
+	if (A2(r) != sizeof(struct robust_head))
+		return -EINVAL;
+	g->robust_list = A1(r);
+	return 0;
+}
+
+long shim_get_robust_list(struct regs *r)
+{
+	struct g *g = A1(r) ? g_by_tid((uint32_t)A1(r)) : getg();
+	size_t len = sizeof(struct robust_head);
+	if (!g)
+		return shim_raw(r);
+	if (user_write(A2(r), &g->robust_list, sizeof(g->robust_list)) || user_write(A3(r), &len, sizeof(len)))
+		return -EFAULT;
+	return 0;
+}
+
+/* A restartable sequence belongs to a kernel thread; G's change theirs. glibc does without: activation took its main
+ * thread's registration away, and new threads then do not ask. */
+long shim_rseq(struct regs *r)
+{
+	(void)r;
+	return -ENOSYS;
+}
+
+long shim_arch_prctl(struct regs *r)
+{
+	struct m *m = getm();
+	struct g *g = m->curg;
+	switch (A1(r)) {
+	case ARCH_SET_FS: {
+		long err = shim_raw(r);
+		if (err == 0)
+			g->fs = m->fs = A2(r);
+		return err;
+	}
+	case ARCH_GET_FS:
+		return user_write(A2(r), &g->fs, sizeof(g->fs)) ? -EFAULT : 0;
+	case ARCH_SET_GS: /* GS finds the M */
+		return -EPERM;
+	case ARCH_GET_GS: {
+		uint64_t zero = 0;
+		return user_write(A2(r), &zero, sizeof(zero)) ? -EFAULT : 0;
+	}
+	default:
+		return shim_raw(r);
+	}
+}

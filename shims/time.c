@@ -1,0 +1,97 @@
+/* time.c - sleeping, yielding, and the clocks that belong to a thread. */
+#include "../runtime/os_linux.h"
+#include "shim.h"
+#include <linux/time.h>
+
+#define CPUCLOCK_PERTHREAD 4
+
+int64_t deadline_of_walltime(int64_t ns)
+{
+	int64_t left = ns - os_walltime();
+	return left > 0 ? deadline_after(left) : 1;
+}
+
+/* Sleeps until `deadline` (monotonic) and writes what is left to rem, if not NULL, when a signal ends it. */
+static long sleep_to(int64_t deadline, uintptr_t rem)
+{
+	if (sleep_until(deadline) == 0)
+		return 0;
+	int64_t left = deadline - os_nanotime();
+	struct ktimespec ts = { left > 0 ? left / NSEC_PER_SEC : 0, left > 0 ? left % NSEC_PER_SEC : 0 };
+	if (rem && user_write(rem, &ts, sizeof(ts)))
+		return -EFAULT;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+long shim_nanosleep(struct regs *r)
+{
+	int64_t ns;
+	int err = user_read_timespec(A1(r), &ns);
+	if (err)
+		return err;
+	return sleep_to(deadline_after(ns), A2(r));
+}
+
+static long sleep_absolute(int clock, int64_t ns)
+{
+	int64_t left = ns - os_clock(clock);
+	if (left <= 0)
+		return 0;
+	return sleep_until(deadline_after(left)) ? -ERESTARTNOHAND : 0;
+}
+
+long shim_clock_nanosleep(struct regs *r)
+{
+	int clock = (int)A1(r);
+	bool absolute = A2(r) & TIMER_ABSTIME;
+	int64_t ns;
+	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_TAI)
+		return shim_blocks_long_nohand(r); /* CPU clocks and errors: the kernel knows */
+	int err = user_read_timespec(A3(r), &ns);
+	if (err)
+		return err;
+	return absolute ? sleep_absolute(clock, ns) : sleep_to(deadline_after(ns), A4(r));
+}
+
+long shim_sched_yield(struct regs *r)
+{
+	(void)r;
+	goyield();
+	return 0;
+}
+
+/* Ticks of the time-stamp counter to ns, by the ratio since the start of the runtime. */
+int64_t g_cputime(struct g *g)
+{
+	uint64_t ticks = g->cputicks;
+	if (load_rlx(&g->status) == Grunning || load_rlx(&g->status) == Gsyscall)
+		ticks += arch_cputicks() - g->run_start;
+	int64_t ns = os_nanotime() - sched.start_ns;
+	uint64_t all = arch_cputicks() - sched.start_ticks;
+	return all ? (int64_t)((unsigned __int128)ticks * (uint64_t)ns / all) : 0;
+}
+
+/* The thread whose CPU clock this is; NULL: not a thread's clock, or not one of ours. */
+static struct g *clock_owner(int clock)
+{
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return getg();
+	if (clock >= 0 || !(clock & CPUCLOCK_PERTHREAD) || (clock & 3) == 3)
+		return NULL;
+	uint32_t tid = ~((uint32_t)clock >> 3) & 0x1fffffff;
+	if (tid == 0)
+		return getg();
+	/* The clock id has room for 29 bits of the thread id; ours have bit 29 set. */
+	struct g *g = g_by_tid(tid | 1u << 29);
+	return g ? g : g_by_tid(tid);
+}
+
+long shim_clock_gettime(struct regs *r)
+{
+	struct g *g = clock_owner((int)A1(r));
+	if (!g)
+		return shim_raw(r);
+	int64_t ns = g_cputime(g);
+	struct ktimespec ts = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+	return user_write(A2(r), &ts, sizeof(ts)) ? -EFAULT : 0;
+}
