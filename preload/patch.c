@@ -15,8 +15,10 @@
 #include "arch/x86_64/site.h"
 
 #define PAGE 4096UL
+/* A sanitizer's checks may call out. */
+#define PLAIN __attribute__((no_sanitize("address"), no_sanitize("undefined")))
 
-static inline __attribute__((always_inline)) void write_jump(uintptr_t at, uintptr_t to)
+PLAIN static inline __attribute__((always_inline)) void write_jump(uintptr_t at, uintptr_t to)
 {
 	volatile uint8_t *p = (volatile uint8_t *)at;
 	uint32_t d = (uint32_t)(to - (at + JUMP_SIZE));
@@ -28,7 +30,7 @@ static inline __attribute__((always_inline)) void write_jump(uintptr_t at, uintp
 	p[4] = (uint8_t)(d >> 24);
 }
 
-static inline __attribute__((always_inline)) _Noreturn void die(void)
+PLAIN static inline __attribute__((always_inline)) _Noreturn void die(void)
 {
 	static const char why[] = "preloom: cannot make the text executable again\n";
 
@@ -42,7 +44,7 @@ static bool wanted(const struct segment *seg, const struct site *s)
 	return s->state == SITE_REWRITTEN && s->span >= seg->lo && s->span < seg->hi;
 }
 
-__attribute__((noinline)) static int write_all(const struct site *v, size_t n, uintptr_t lo, uintptr_t hi, int prot)
+PLAIN __attribute__((noinline)) static int write_all(const struct site *v, size_t n, uintptr_t lo, uintptr_t hi, int prot)
 {
 	long err = sys3(SYS_mprotect, lo, hi - lo, (prot & ~PROT_EXEC) | PROT_WRITE);
 
