@@ -84,8 +84,10 @@ static void fill_site(struct site *s, const struct plan *p)
 static void refuse(struct site *s, enum site_reason why)
 {
 	struct plan p = {s->addr, s->addr, s->next, s->nr, SITE_REFUSED, why};
+	uintptr_t ret = s->ret; /* the table stays sorted */
 
 	fill_site(s, &p);
+	s->ret = ret;
 }
 
 /* Lays out the trampolines of all sites. Sites without one get the return address of the site before, so that the

@@ -65,7 +65,7 @@ const struct site *site_of_ret(uintptr_t ret)
 
 		if (ret < t->tramp || ret >= t->tramp_end)
 			continue;
-		/* Sites without a trampoline have the `ret` of the one before: see fill_gaps in rewrite.c. */
+		/* Sites without a trampoline have the `ret` of the one before: see emit_all in rewrite.c. */
 		while (hi - lo > 1) {
 			size_t mid = lo + (hi - lo) / 2;
 			if (t->site[mid].ret <= ret)

@@ -1,4 +1,4 @@
-# The rewriter's unit tests and its benchmark.
+# The rewriter's unit tests and its benchmark; the launcher's tests.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CHECK REQUIRED check)
 
@@ -17,3 +17,6 @@ target_compile_definitions(rewrite_time PRIVATE _GNU_SOURCE)
 target_compile_options(rewrite_time PRIVATE -Wall -Wextra -Werror)
 target_include_directories(rewrite_time PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(rewrite_time PRIVATE preload_rewrite)
+
+add_test(NAME launcher COMMAND ${PROJECT_SOURCE_DIR}/tests/launcher.sh $<TARGET_FILE:preloom>)
+set_tests_properties(launcher PROPERTIES TIMEOUT 120)
