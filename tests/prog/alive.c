@@ -1,0 +1,59 @@
+/* alive.c: many threads alive at once, with default stacks: NAME [THREADS [report]]; the report tells time and memory. */
+#include "check.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t all_here = PTHREAD_COND_INITIALIZER, leave = PTHREAD_COND_INITIALIZER;
+static long here, wanted;
+static int leaving;
+
+static void *lives(void *arg)
+{
+    CHECK0(pthread_mutex_lock(&lock));
+    if (++here == wanted)
+        CHECK0(pthread_cond_signal(&all_here));
+    while (!leaving)
+        CHECK0(pthread_cond_wait(&leave, &lock));
+    CHECK0(pthread_mutex_unlock(&lock));
+    return arg;
+}
+
+/* The value of a line of /proc/self/status, in KiB. */
+static long status_kib(const char *name)
+{
+    char line[256];
+    long value = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = strtol(line + strlen(name), NULL, 10);
+    CHECK(fclose(file) == 0);
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    wanted = argc > 1 ? strtol(argv[1], NULL, 10) : 2000;
+    int report = argc > 2;
+    pthread_t *threads = malloc((size_t)wanted * sizeof *threads);
+    CHECK(threads != NULL);
+    int64_t begin = now_ns(CLOCK_MONOTONIC);
+    for (long i = 0; i < wanted; i++)
+        threads[i] = start(lives, &threads[i]);
+    CHECK0(pthread_mutex_lock(&lock));
+    while (here < wanted)
+        CHECK0(pthread_cond_wait(&all_here, &lock));
+    long rss = status_kib("VmRSS:"), tables = status_kib("VmPTE:");
+    leaving = 1;
+    CHECK0(pthread_mutex_unlock(&lock));
+    CHECK0(pthread_cond_broadcast(&leave));
+    for (long i = 0; i < wanted; i++)
+        CHECK(join(threads[i]) == &threads[i]);
+    int64_t end = now_ns(CLOCK_MONOTONIC);
+    printf("%ld threads\n", here);
+    if (report)
+        printf("%.0f ms, %.1f MiB resident, %.1f MiB of page tables\n", (double)(end - begin) / 1e6,
+               (double)rss / 1024, (double)tables / 1024);
+    free(threads);
+    return 0;
+}
