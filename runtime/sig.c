@@ -1,0 +1,381 @@
+/* sig.c - who gets a signal, and how it learns of it. The model is the kernel's.
+ *
+ * A signal is pending at one G or at the process (sig_shared); any G that does not block it may take it. Sending puts
+ * it into the set, picks a G that could take it now - for the process: the main G, else round robin, first one that
+ * runs or has nothing else to deliver - and sets that G's `interrupt`. This is a hint: the G looks at both sets
+ * itself, and when it finds that it cannot take a signal of the process after all, it passes the hint on.
+ *
+ * How a G sees the hint: a parked one is woken through its wait record; one that runs or is in a system call on another
+ * M gets a kick, so that user code comes to the handler and a raw call returns -EINTR; a shim looks at its end.
+ *
+ * Masks are written by their own G without a lock. Either the sender sees the new mask, or the G sees the new pending
+ * bit: both store first and then load, with a full fence between.
+ *
+ * siglock protects the sets, the queues and the table of actions. It is never taken by a handler that interrupted
+ * preloom's own code; such a handler uses the inbox, which is emptied at the end of every shim and wherever an M would
+ * go to sleep, and at last by sysmon.
+ */
+#include "sigimpl.h"
+
+struct sig_config sig_cfg;
+int sig_pid;
+
+static uint32_t next_target; /* slot: where the search for a G begins */
+
+bool text_is_ours(uintptr_t ip)
+{
+	return (ip >= sig_cfg.text_lo && ip < sig_cfg.text_hi) ||
+	       (sig_cfg.tramp_contains && sig_cfg.tramp_contains(ip));
+}
+
+uint64_t sig_realmask(void)
+{
+	return 0;
+}
+
+bool sig_wait_interruptible(uint8_t why)
+{
+	return why != WaitNone && why != WaitPreempted && why != WaitM && why != WaitChan;
+}
+
+void sig_kick(struct m *m)
+{
+	int id = m->procid;
+	if (id)
+		os_tgkill(id, preempt_signal);
+}
+
+/* --- choosing and waking --- */
+
+static bool wants(struct g *g, int sig)
+{
+	enum gstatus s = load_acq(&g->status);
+	if (s == Gdead || s == Gidle || g->issystem || g->sig.exiting)
+		return false;
+	if (atomic_load(&g->sig.mask) & sigbit(sig))
+		return false;
+	return s == Grunning || !load_acq(&g->interrupt);
+}
+
+static struct g *choose(int sig)
+{
+	if (main_g && wants(main_g, sig))
+		return main_g;
+	uint32_t n = g_count();
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t slot = (next_target + i) % n;
+		struct g *g = g_at(slot);
+		if (g && wants(g, sig)) {
+			next_target = slot;
+			return g;
+		}
+	}
+	return NULL;
+}
+
+/* siglock. G's whose wait ended here go to `woken`. */
+static void wake_target(struct g *g, struct gqueue *woken)
+{
+	/* seq_cst: pairs with the look at interrupt after wait_begin, and in arch_blocking_syscall */
+	atomic_store(&g->interrupt, 1);
+	struct m *self = getm();
+	if (self && self->curg == g)
+		return;
+	uint64_t wait = atomic_load(&g->wait);
+	enum waitstate state = wait & 0xff;
+	if ((state == WaitPrepared || state == WaitParked) && sig_wait_interruptible(g->waitreason)) {
+		if (wait_claim(g, (uint32_t)(wait >> 32), WakeSignal) == ClaimParked)
+			gqueue_push(woken, g);
+		return;
+	}
+	enum gstatus s = load_acq(&g->status);
+	struct m *m = g->m;
+	if ((s == Grunning || s == Gsyscall) && m && m != self)
+		sig_kick(m);
+}
+
+static void complete(int sig, struct g *to, struct gqueue *woken)
+{
+	struct g *g = to ? (wants(to, sig) ? to : NULL) : choose(sig);
+	if (g)
+		wake_target(g, woken);
+}
+
+/* A G that was told of signals of the process cannot take these any more: tell another one. */
+static void retarget_locked(uint64_t set, struct gqueue *woken)
+{
+	set &= load_rlx(&sig_shared.set);
+	while (set) {
+		int sig = __builtin_ctzll(set) + 1;
+		set &= set - 1;
+		complete(sig, NULL, woken);
+	}
+}
+
+static void wake_all(struct gqueue *woken)
+{
+	struct g *g;
+	while ((g = gqueue_pop(woken)))
+		ready(g);
+}
+
+void sig_retarget(uint64_t set)
+{
+	struct gqueue woken = { 0 };
+	lock(&siglock);
+	retarget_locked(set, &woken);
+	unlock(&siglock);
+	wake_all(&woken);
+}
+
+/* A default action that ends or stops the process is taken at once, whoever would have received the signal. */
+static bool acts_at_once(struct g *to, int sig)
+{
+	if (sig_action_locked(sig)->handler != HANDLER_DFL || (sigbit(sig) & SIG_DFL_IGNORED))
+		return false;
+	struct g *g = to ? to : choose(sig);
+	if (!g || (atomic_load(&g->sig.mask) & sigbit(sig)))
+		return false;
+	return !(atomic_load(&g->sig.waiting) & sigbit(sig));
+}
+
+enum sent { SentOk, SentFull, SentDefault };
+
+static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct gqueue *woken)
+{
+	int sig = info->signo;
+	uint64_t bit = sigbit(sig);
+	struct g *gate = to ? to : main_g;
+	struct sigpending *p = to ? &to->sig.pending : &sig_shared;
+	if (to && (to->sig.exiting || load_acq(&to->status) == Gdead))
+		return SentOk;
+	/* Stop and continue cancel each other. */
+	if (bit & SIG_DFL_STOPS)
+		sigq_flush(p, sigbit(SIGCONT));
+	else if (sig == SIGCONT)
+		sigq_flush(p, SIG_DFL_STOPS);
+	if (sig_is_ignored(sig) && gate &&
+	    !((atomic_load(&gate->sig.mask) | atomic_load(&gate->sig.unlifted)) & bit))
+		return SentOk;
+	if (acts_at_once(to, sig))
+		return SentDefault;
+	if (!sigq_add(p, info))
+		return SentFull;
+	complete(sig, to, woken);
+	return SentOk;
+}
+
+int sig_send(struct g *to, int sig, const struct ksiginfo *info)
+{
+	struct gqueue woken = { 0 };
+	struct ksiginfo copy = *info;
+	copy.signo = sig;
+	lock(&siglock);
+	enum sent s = send_locked(to, &copy, &woken);
+	unlock(&siglock);
+	wake_all(&woken);
+	if (s == SentDefault)
+		sig_default_action(sig, &copy);
+	return s == SentFull ? -EAGAIN : 0;
+}
+
+static _Atomic uint32_t overflowed;
+
+void sig_inbox_overflowed(void)
+{
+	store_rel(&overflowed, 1);
+}
+
+/* M's that found the inbox full block a signal; any signal makes them unblock it. */
+static void after_overflow(void)
+{
+	if (!atomic_exchange(&overflowed, 0))
+		return;
+	for (struct m *m = sched.allm; m; m = m->alllink)
+		sig_kick(m);
+}
+
+/* Where a signal from the kernel goes whose handler could not tell. */
+static struct g *route(const struct inbox_item *it)
+{
+	if (it->to)
+		return it->to->goid == it->goid && load_acq(&it->to->status) != Gdead ? it->to : NULL;
+	if (it->info.code == CODE_TIMER)
+		return sig_timer_target(it->info.timer);
+	return NULL;
+}
+
+void sig_drain(void)
+{
+	while (unlikely(!sig_inbox_empty())) {
+		struct inbox_item it;
+		struct gqueue woken = { 0 };
+		enum sent s = SentOk;
+		lock(&siglock);
+		bool got = inbox_get(&it);
+		if (got)
+			s = send_locked(route(&it), &it.info, &woken);
+		unlock(&siglock);
+		wake_all(&woken);
+		if (s == SentDefault)
+			sig_default_action(it.info.signo, &it.info);
+		if (!got)
+			break;
+	}
+	if (unlikely(load_acq(&overflowed)))
+		after_overflow();
+}
+
+/* A kick that met its M between the last look at `interrupt` and the first instruction of the program is lost. */
+void sig_tick(void)
+{
+	sig_drain();
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		struct m *m = allp[i].m;
+		struct g *g = m ? m->curg : NULL;
+		if (g && load_rlx(&g->interrupt) && !load_rlx(&g->inshim))
+			sig_kick(m);
+	}
+}
+
+/* --- masks --- */
+
+uint64_t sig_setmask(struct g *g, uint64_t mask)
+{
+	uint64_t old = load_rlx(&g->sig.mask);
+	mask &= ~SIG_UNBLOCKABLE;
+	if (mask == old)
+		return old;
+	/* seq_cst: pairs with sigq_add */
+	atomic_exchange(&g->sig.mask, mask);
+	uint64_t pending = sig_pending_set(g);
+	if (likely(!pending))
+		return old;
+	if (pending & ~mask)
+		atomic_store(&g->interrupt, 1);
+	if (pending & mask & ~old)
+		sig_retarget(mask & ~old);
+	return old;
+}
+
+void sig_swap_mask(struct g *g, uint64_t mask)
+{
+	sig_note_blocked(mask & ~load_rlx(&g->sig.mask));
+	g->sig.saved = load_rlx(&g->sig.mask);
+	g->sig.saved_set = true;
+	sig_setmask(g, mask);
+}
+
+void sig_restore_mask(struct g *g)
+{
+	if (!g->sig.saved_set)
+		return;
+	g->sig.saved_set = false;
+	sig_setmask(g, g->sig.saved);
+}
+
+/* --- waiting --- */
+
+/* Clears a hint that came to nothing. */
+bool sig_deliverable(struct g *g)
+{
+	sig_drain();
+	if (likely(!load_acq(&g->interrupt)) && !(sig_pending_set(g) & ~load_rlx(&g->sig.mask)))
+		return false;
+	struct gqueue woken = { 0 };
+	lock(&siglock);
+	bool yes = (sig_pending_set(g) & ~load_rlx(&g->sig.mask)) != 0;
+	atomic_store(&g->interrupt, yes);
+	if (!yes)
+		retarget_locked(load_rlx(&g->sig.mask), &woken);
+	unlock(&siglock);
+	wake_all(&woken);
+	return yes;
+}
+
+bool sig_park(struct g *g, int64_t deadline)
+{
+	for (;;) {
+		if (sig_deliverable(g))
+			return true;
+		uint32_t seq = wait_begin(g, WaitSignal);
+		/* seq_cst: pairs with the store to interrupt in wake_target */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (load_acq(&g->interrupt) || !sig_inbox_empty()) {
+			wait_cancel(g);
+			continue;
+		}
+		if (deadline)
+			timer_add(&g->timer, deadline, timer_wake, g, seq);
+		enum wake how = wait_park(g);
+		if (deadline)
+			timer_del(&g->timer);
+		if (how == WakeTimeout)
+			return sig_deliverable(g);
+	}
+}
+
+/* --- taking --- */
+
+/* siglock. Fills in d->sa, d->restore and puts the handler's mask in force. */
+static void begin_handler(struct g *g, struct sigdelivery *d, const struct ksigaction *sa)
+{
+	uint64_t mask = load_rlx(&g->sig.mask);
+	d->sa = *sa;
+	d->restore = g->sig.saved_set ? g->sig.saved : mask;
+	g->sig.saved_set = false;
+	mask |= sa->mask | (sa->flags & SA_NODEFER ? 0 : sigbit(d->sig));
+	atomic_store(&g->sig.mask, mask & ~SIG_UNBLOCKABLE);
+	if (sa->flags & SA_ONESHOT)
+		sig_oneshot(d->sig);
+}
+
+bool sig_next(struct g *g, struct sigdelivery *d)
+{
+	for (;;) {
+		struct gqueue woken = { 0 };
+		lock(&siglock);
+		uint64_t mask = load_rlx(&g->sig.mask);
+		if (!sigq_take(&g->sig.pending, ~mask, &d->info) && !sigq_take(&sig_shared, ~mask, &d->info)) {
+			atomic_store(&g->interrupt, 0);
+			retarget_locked(mask, &woken);
+			unlock(&siglock);
+			wake_all(&woken);
+			return false;
+		}
+		d->sig = d->info.signo;
+		const struct ksigaction *sa = sig_action_locked(d->sig);
+		bool dfl = sa->handler == HANDLER_DFL, handler = !dfl && sa->handler != HANDLER_IGN;
+		if (handler)
+			begin_handler(g, d, sa);
+		unlock(&siglock);
+		if (handler)
+			return true;
+		if (dfl)
+			sig_default_action(d->sig, &d->info);
+	}
+}
+
+bool sig_forced(struct g *g, int sig, const struct ksiginfo *info, struct sigdelivery *d)
+{
+	lock(&siglock);
+	const struct ksigaction *sa = sig_action_locked(sig);
+	bool handler = sa->handler != HANDLER_DFL && sa->handler != HANDLER_IGN &&
+		       !(load_rlx(&g->sig.mask) & sigbit(sig));
+	if (handler) {
+		d->sig = sig;
+		d->info = *info;
+		begin_handler(g, d, sa);
+	}
+	unlock(&siglock);
+	return handler;
+}
+
+/* Something of the set that is pending at the G or the process: sigtimedwait's share. */
+bool sig_take_waited(struct g *g, uint64_t set, struct ksiginfo *info)
+{
+	lock(&siglock);
+	bool got = sigq_take(&g->sig.pending, set, info) || sigq_take(&sig_shared, set, info);
+	unlock(&siglock);
+	return got;
+}

@@ -1,0 +1,224 @@
+/* sigentry.c - preloom's handler: all that the kernel ever calls.
+ *
+ * It runs on the M's signal stack with asynchronous signals blocked, so it never nests except for a fault in a copy from
+ * or to the program. What it may do depends on what it interrupted:
+ *
+ * User      the program, in the G's own code: no lock of ours is held. Takes the signal to its target, and if that is
+ *           this G, or the G shall be preempted, writes frames on the G's stack and lets the kernel "return" into the
+ *           handler. So the G never stays on the M's signal stack and may go on with another M.
+ * Commit    the rt_sigreturn that leaves preloom, not yet executed: the same, the context is the one it restores.
+ * Blocking  around a raw blocking call: no lock is held and the P is given up. Takes the signal in; if the G is to be
+ *           interrupted the call fails with EINTR instead of starting.
+ * Asleep    an M without a P that sleeps on its note: the same.
+ * Ours      any other code of ours, which may hold locks or be in the middle of a queue. Only puts the signal into the
+ *           inbox and sets `interrupt`, which makes the shim look at its end, and makes it not park before.
+ *
+ * Faults in the program go to the G at once; those without a handler happen again with SIG_DFL in force, so that status
+ * and core are the fault's own.
+ */
+#include "sigframe.h"
+#include "sigimpl.h"
+
+enum where { Foreign, User, Commit, Blocking, Asleep, Ours };
+
+void sig_push(struct kuc *c, struct g *g, struct sigdelivery *d);
+
+/* In a kernel thread of the program's own making GS may be 0, and reading it would fault. */
+static struct m *m_of_thread(void)
+{
+	uintptr_t gs = 0;
+	if (arch_has_fsgsbase)
+		__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	else
+		sys2(__NR_arch_prctl, 0x1004, &gs);
+	return gs ? getm() : NULL;
+}
+
+static bool in_commit(uintptr_t ip)
+{
+	return ip >= (uintptr_t)arch_commit_begin && ip < (uintptr_t)arch_commit_end;
+}
+
+static bool on_g0(const struct m *m, uintptr_t sp)
+{
+	return sp - (uintptr_t)m->g0stack <= m->g0size;
+}
+
+static enum where where_is(const struct m *m, const struct kuc *uc)
+{
+	const struct g *g = m ? m->curg : NULL;
+	uintptr_t ip = uc->ip;
+	if (!m || m->foreign)
+		return Foreign;
+	if (g && in_commit(ip))
+		return Commit;
+	/* One past the end: the call was interrupted. */
+	if (g && !m->p && ip >= (uintptr_t)arch_blocking_begin && ip <= (uintptr_t)arch_blocking_end)
+		return Blocking;
+	if (load_rlx(&m->waitsig) && !m->p)
+		return Asleep;
+	if (g && m->p && !load_rlx(&g->inshim) && !on_g0(m, uc->sp) && !text_is_ours(ip))
+		return User;
+	return Ours;
+}
+
+/* The G's last words before it is preempted, on its own stack; it returns to preloom_sigreturn. */
+static void preempted(void)
+{
+	struct g *g = getg();
+	store_rlx(&g->inshim, 1);
+	if (load_rlx(&g->preempt))
+		preempt_park();
+}
+
+/* Replaces the frame that the kernel will return from. */
+static void deliver_here(struct m *m, struct kuc *uc, const struct kuc *from)
+{
+	struct g *g = m->curg;
+	struct kuc c = *from;
+	struct sigdelivery d;
+	bool any = false;
+	while (load_acq(&g->interrupt) && sig_next(g, &d)) {
+		sig_push(&c, g, &d);
+		any = true;
+	}
+	if (load_rlx(&g->preempt) && arch_sig_push_call(&c, g, preempted))
+		any = true;
+	if (!any)
+		return;
+	c.stack = uc->stack;
+	c.sigmask = uc->sigmask;
+	*uc = c;
+	store_rlx(&g->inshim, 0);
+}
+
+/* --- kernel threads that are not ours --- */
+
+static void foreign(int sig, struct ksiginfo *info, struct kuc *uc)
+{
+	const struct ksigaction *sa = sig_action_locked(sig);
+	if (sa->handler == HANDLER_IGN)
+		return;
+	if (sa->handler == HANDLER_DFL) {
+		sig_default_action(sig, info);
+		return;
+	}
+	uint64_t mask = uc->sigmask | sa->mask | (sa->flags & SA_NODEFER ? 0 : sigbit(sig));
+	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+	((void (*)(int, struct ksiginfo *, struct kuc *))sa->handler)(sig, info, uc);
+}
+
+/* --- faults --- */
+
+static bool is_fault(int sig, const struct ksiginfo *info)
+{
+	return (sigbit(sig) & SIG_SYNC) && info->code > 0;
+}
+
+static bool fixed_up(struct kuc *uc)
+{
+	if (uc->ip < (uintptr_t)arch_user_begin || uc->ip >= (uintptr_t)arch_user_end)
+		return false;
+	uc->ip = (uintptr_t)arch_user_fault;
+	return true;
+}
+
+static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc *uc)
+{
+	/* A trap is over: returning would not raise it again. */
+	if (sig == SIGTRAP || sig == SIGSYS || (uc->sigmask & sigbit(sig))) {
+		sig_default_action(sig, info);
+		os_exit_process(128 + sig);
+	}
+	sig_set_default(sig);
+}
+
+static void fault(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
+{
+	struct g *g = m->curg;
+	uintptr_t ip = uc->ip;
+	bool own = ip >= sig_cfg.text_lo && ip < sig_cfg.text_hi;
+	if (own || !g || !m->p || load_rlx(&g->inshim) || on_g0(m, uc->sp)) {
+		/* seccomp refuses a call that a shim makes for the program: that is the program's fault */
+		if (sig == SIGSYS && g) {
+			if (inbox_put(g, info))
+				store_rel(&g->interrupt, 1);
+			return;
+		}
+		rt_printf(2, "preloom: signal %d in the runtime at %p, address %p\n", sig, (void *)ip,
+			  (void *)info->addr);
+		die_of_fault(sig, info, uc);
+		return;
+	}
+	struct sigdelivery d;
+	if (!sig_forced(g, sig, info, &d)) {
+		die_of_fault(sig, info, uc);
+		return;
+	}
+	struct kuc c = *uc;
+	sig_push(&c, g, &d);
+	c.stack = uc->stack;
+	*uc = c;
+}
+
+/* --- all others --- */
+
+/* The kernel raised it for the system call that this kernel thread was in. */
+static bool of_the_caller(int sig, const struct ksiginfo *info)
+{
+	return (sig == SIGPIPE || sig == SIGXFSZ) && info->code == CODE_USER && info->pid == sig_pid;
+}
+
+static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
+{
+	struct g *to = of_the_caller(sig, info) ? m->curg : NULL;
+	info->signo = sig;
+	if (inbox_put(to, info))
+		return;
+	/* Full: the kernel keeps it. The M blocks the signal until somebody empties the inbox and kicks all M's. */
+	sys3(__NR_rt_sigqueueinfo, sig_pid, sig, info);
+	uc->sigmask |= sigbit(sig);
+	sig_inbox_overflowed();
+}
+
+void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
+{
+	struct m *m = m_of_thread();
+	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0 && fixed_up(uc))
+		return;
+	enum where w = where_is(m, uc);
+	if (w == Foreign) {
+		foreign(sig, info, uc);
+		return;
+	}
+	if (is_fault(sig, info)) {
+		fault(m, sig, info, uc);
+		return;
+	}
+	struct g *g = m->curg;
+	bool kick = sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid;
+	uc->sigmask = sig_realmask();
+	if (!kick)
+		take_in(m, sig, info, uc);
+	switch (w) {
+	case User:
+		sig_drain();
+		deliver_here(m, uc, uc);
+		break;
+	case Commit:
+		sig_drain();
+		deliver_here(m, uc, (const struct kuc *)uc->di);
+		break;
+	case Blocking:
+		sig_drain();
+		if (load_acq(&g->interrupt) && uc->ip < (uintptr_t)arch_blocking_end)
+			uc->ip = (uintptr_t)arch_blocking_abort;
+		break;
+	case Asleep:
+		sig_drain();
+		break;
+	default:
+		if (g && !kick)
+			store_rel(&g->interrupt, 1);
+	}
+}

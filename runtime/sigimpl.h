@@ -1,0 +1,115 @@
+/* sigimpl.h - what the files of the signal layer share.
+ */
+#ifndef PRELOOM_SIGIMPL_H
+#define PRELOOM_SIGIMPL_H
+
+#include "runtime.h"
+#include <asm/signal.h>
+#include <asm/unistd.h>
+#include <linux/errno.h>
+
+#ifndef ERESTARTSYS
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+#endif
+
+#define HANDLER_DFL 0
+#define HANDLER_IGN 1
+#define SIGALL (~0ULL)
+#define SIG_UNBLOCKABLE (sigbit(SIGKILL) | sigbit(SIGSTOP))
+/* Raised by an instruction; the kernel's own order of delivery puts them first. */
+#define SIG_SYNC                                                                                    \
+	(sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGFPE) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGSYS))
+#define SIG_DFL_IGNORED (sigbit(SIGCHLD) | sigbit(SIGCONT) | sigbit(SIGURG) | sigbit(SIGWINCH))
+#define SIG_DFL_STOPS (sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU))
+#define SIG_CANCEL 32 /* glibc's own: also SIGTIMER */
+#define SIG_SETXID 33
+/* A handler for these does not mean that somebody outside may wake a sleeper. */
+#define SIG_NOT_WAKEUP                                                                                      \
+	(SIG_SYNC | sigbit(SIGABRT) | sigbit(SIGPIPE) | sigbit(SIGXFSZ) | sigbit(SIG_CANCEL) | sigbit(SIG_SETXID))
+
+#ifndef SS_ONSTACK
+#define SS_ONSTACK 1
+#define SS_DISABLE 2
+#endif
+
+/* si_code values (asm-generic/siginfo.h has them, but also a siginfo_t) */
+#define CODE_USER 0
+#define CODE_QUEUE (-1)
+#define CODE_TIMER (-2)
+#define CODE_TKILL (-6)
+
+struct sigq {
+	struct sigq *next;
+	struct ksiginfo info;
+};
+
+/* --- sigqueue.c; all but the inbox under siglock --- */
+extern struct lock siglock;
+extern struct sigpending sig_shared; /* directed at the process */
+bool sigq_add(struct sigpending *p, const struct ksiginfo *info); /* false: the limit on queued signals is reached */
+bool sigq_take(struct sigpending *p, uint64_t set, struct ksiginfo *info);
+void sigq_flush(struct sigpending *p, uint64_t set);
+void sigq_init(void);
+void sigq_reset_after_fork(void);
+
+/* What a handler puts aside while it must not take siglock. */
+struct inbox_item {
+	struct g *to; /* NULL: the process */
+	uint64_t goid;
+	struct ksiginfo info;
+};
+bool inbox_put(struct g *to, const struct ksiginfo *info); /* false: full */
+bool inbox_get(struct inbox_item *it);
+
+/* --- sigaction.c --- */
+struct ksigaction sig_action(int sig);
+const struct ksigaction *sig_action_locked(int sig);
+bool sig_action_set(int sig, const struct ksigaction *sa, struct ksigaction *old);
+bool sig_is_ignored(int sig);	   /* by choice or by default; siglock */
+void sig_oneshot(int sig);	   /* SA_RESETHAND; siglock */
+void sig_note_blocked(uint64_t set); /* somebody blocks these: from now on they come to us */
+void sig_actions_init(void);
+void sig_actions_for_exec(void);
+void sig_actions_after_exec(void);
+void sig_default_action(int sig, const struct ksiginfo *info); /* as the kernel does it; no lock held */
+void sig_set_default(int sig);				       /* in the kernel, for good */
+void sig_foreign_action(int sig, struct ksigaction *sa, bool was_set); /* what a vfork child shall see */
+
+/* --- sig.c --- */
+struct sigdelivery {
+	struct ksigaction sa;
+	struct ksiginfo info;
+	uint64_t restore; /* mask for the frame */
+	int sig;
+};
+/* The next signal for the calling G that has a handler; default actions are taken on the way. The mask is already
+ * the handler's. */
+bool sig_next(struct g *g, struct sigdelivery *d);
+/* A signal that an instruction of g raised; false: default action. */
+bool sig_forced(struct g *g, int sig, const struct ksiginfo *info, struct sigdelivery *d);
+bool sig_take_waited(struct g *g, uint64_t set, struct ksiginfo *info);
+void sig_retarget(uint64_t set); /* signals of the process that the calling G will not take */
+uint64_t sig_realmask(void);
+void sig_inbox_overflowed(void);
+extern struct sig_config sig_cfg;
+extern int sig_pid;
+
+/* --- sigentry.c --- */
+struct kuc;
+void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);
+
+/* --- sigtimer.c --- */
+void sig_timer_add(int id, struct g *g);
+void sig_timer_del(int id);
+void sig_timer_reset(void);
+struct g *sig_timer_target(int id); /* NULL: the process; siglock */
+
+static inline uint64_t sig_pending_set(struct g *g)
+{
+	return atomic_load(&g->sig.pending.set) | atomic_load(&sig_shared.set);
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* sigproc.c - the signal layer over the lives of the process, its M's and its G's: activation, birth, exit, fork, exec.
+ *
+ * At activation the real mask, alternate stack and handlers of the only thread become the main G's; from then on every
+ * M runs with an empty mask. exec turns it round: what is virtual must be real for the new program, including the
+ * signals that are pending because the calling G blocks them.
+ */
+#include "sigframe.h"
+#include "sigimpl.h"
+
+#define SIGSTACK_SIZE (64u << 10)
+#define GUARD 4096u
+#define PROT_NONE 0
+
+static void real_mask(int how, uint64_t set, uint64_t *old)
+{
+	sys4(__NR_rt_sigprocmask, how, &set, old, 8);
+}
+
+static void take_over_main(struct g *g)
+{
+	uint64_t mask;
+	struct kstack st = { 0 };
+	real_mask(SIG_BLOCK, SIGALL, &mask);
+	sys2(__NR_sigaltstack, 0, &st);
+	g->sig.alt_sp = st.sp;
+	g->sig.alt_size = st.size;
+	g->sig.alt_flags = st.size ? st.flags & ~SS_ONSTACK : SS_DISABLE;
+	store_rlx(&g->sig.mask, mask);
+	sig_note_blocked(mask);
+}
+
+void sig_init(const struct sig_config *c)
+{
+	sig_cfg = *c;
+	sig_pid = os_getpid();
+	sigq_init();
+	arch_sig_init();
+	sig_actions_init();
+	take_over_main(getg());
+	sig_m_init(getm());
+}
+
+void sig_m_init(struct m *m)
+{
+	if (!sig_pid) /* M 0 before sig_init, which comes back here */
+		return;
+	if (!m->sigstack) {
+		char *p = os_mmap(SIGSTACK_SIZE + GUARD);
+		if (!p)
+			throw("out of memory for a signal stack");
+		os_mprotect(p, GUARD, PROT_NONE);
+		m->sigstack = p + GUARD;
+		m->sigstack_size = SIGSTACK_SIZE;
+	}
+	struct kstack st = { .sp = (uintptr_t)m->sigstack, .size = m->sigstack_size };
+	sys2(__NR_sigaltstack, &st, 0);
+	real_mask(SIG_SETMASK, sig_realmask(), NULL);
+}
+
+void sig_g_init(struct g *child, struct g *parent)
+{
+	store_rlx(&child->sig.mask, load_rlx(&parent->sig.mask));
+	child->sig.alt_flags = SS_DISABLE;
+	child->sig.exiting = false;
+}
+
+void sig_g_exit(struct g *g)
+{
+	sig_drain();
+	lock(&siglock);
+	g->sig.exiting = true;
+	sigq_flush(&g->sig.pending, SIGALL);
+	uint64_t mask = load_rlx(&g->sig.mask);
+	unlock(&siglock);
+	if (atomic_load(&sig_shared.set) & ~mask)
+		sig_retarget(~mask);
+}
+
+/* --- fork --- */
+
+static bool held_over_fork;
+
+void sig_fork_prepare(void)
+{
+	lock(&siglock);
+	held_over_fork = true;
+}
+
+void sig_fork_parent(void)
+{
+	held_over_fork = false;
+	unlock(&siglock);
+}
+
+void sig_after_fork_child(struct g *self)
+{
+	if (held_over_fork)
+		unlock(&siglock);
+	held_over_fork = false;
+	sig_pid = os_getpid();
+	sigq_reset_after_fork();
+	self->sig.pending = (struct sigpending){ 0 };
+	sig_timer_reset();
+	store_rlx(&self->interrupt, 0);
+}
+
+/* --- exec --- */
+
+void sig_before_exec(struct g *g)
+{
+	uint64_t mask = load_rlx(&g->sig.mask);
+	struct ksiginfo info;
+	sig_drain();
+	sig_actions_for_exec();
+	real_mask(SIG_SETMASK, mask, NULL);
+	while (sig_take_waited(g, mask, &info))
+		sys3(__NR_rt_sigqueueinfo, sig_pid, info.signo, &info);
+}
+
+/* The signals that were handed to the kernel come back to the handler, and are pending again. */
+void sig_after_exec_failed(struct g *g)
+{
+	(void)g;
+	sig_actions_after_exec();
+	real_mask(SIG_SETMASK, sig_realmask(), NULL);
+}

@@ -1,0 +1,98 @@
+/* sigsend.c - sending: kill, tkill, tgkill, sigqueue. What is for this process never reaches the kernel, except where
+ * only the kernel can do it (SIGKILL, SIGSTOP, default actions).
+ */
+#include "shim.h"
+#include "sigimpl.h"
+
+static struct ksiginfo info_of(int sig, int code)
+{
+	return (struct ksiginfo){ .signo = sig, .code = code, .pid = sig_pid, .uid = (uint32_t)sys0(__NR_getuid) };
+}
+
+static bool valid(int sig)
+{
+	return sig >= 0 && sig <= NSIG_ALL;
+}
+
+static bool kernels(int sig)
+{
+	return sig && (sigbit(sig) & SIG_UNBLOCKABLE);
+}
+
+long shim_kill(struct regs *r)
+{
+	int pid = (int)A1(r), sig = (int)A2(r);
+	if (pid != sig_pid || !valid(sig) || sig == 0 || kernels(sig))
+		return shim_raw(r);
+	struct ksiginfo info = info_of(sig, CODE_USER);
+	return sig_send(NULL, sig, &info);
+}
+
+/* tid 0 < tid. A dead main thread stays there as a zombie does. */
+static long to_thread(struct regs *r, int tid, int sig, const struct ksiginfo *info)
+{
+	struct g *g = g_by_tid((uint32_t)tid);
+	if (!g) {
+		if (tid == sig_pid)
+			return 0;
+		return load_rlx(&sched.nforeign) ? shim_raw(r) : -ESRCH;
+	}
+	if (!valid(sig))
+		return -EINVAL;
+	if (sig == 0)
+		return 0;
+	if (kernels(sig))
+		return sys2(__NR_kill, sig_pid, sig);
+	return sig_send(g, sig, info);
+}
+
+static bool in_this_process(int tid)
+{
+	return tid == sig_pid || g_by_tid((uint32_t)tid);
+}
+
+long shim_tkill(struct regs *r)
+{
+	int tid = (int)A1(r), sig = (int)A2(r);
+	if (tid <= 0)
+		return -EINVAL;
+	if (!in_this_process(tid))
+		return shim_raw(r);
+	struct ksiginfo info = info_of(sig, CODE_TKILL);
+	return to_thread(r, tid, sig, &info);
+}
+
+long shim_tgkill(struct regs *r)
+{
+	int tgid = (int)A1(r), tid = (int)A2(r), sig = (int)A3(r);
+	if (tgid <= 0 || tid <= 0)
+		return -EINVAL;
+	if (tgid != sig_pid)
+		return shim_raw(r);
+	struct ksiginfo info = info_of(sig, CODE_TKILL);
+	return to_thread(r, tid, sig, &info);
+}
+
+long shim_rt_sigqueueinfo(struct regs *r)
+{
+	int pid = (int)A1(r), sig = (int)A2(r);
+	struct ksiginfo info;
+	if (pid != sig_pid || !valid(sig) || sig == 0 || kernels(sig))
+		return shim_raw(r);
+	if (user_read(&info, A3(r), sizeof(info)))
+		return -EFAULT;
+	return sig_send(NULL, sig, &info);
+}
+
+long shim_rt_tgsigqueueinfo(struct regs *r)
+{
+	int tgid = (int)A1(r), tid = (int)A2(r), sig = (int)A3(r);
+	struct ksiginfo info;
+	if (tgid <= 0 || tid <= 0)
+		return -EINVAL;
+	if (tgid != sig_pid)
+		return shim_raw(r);
+	if (user_read(&info, A4(r), sizeof(info)))
+		return -EFAULT;
+	return to_thread(r, tid, sig, &info);
+}
