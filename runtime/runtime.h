@@ -259,6 +259,7 @@ struct rt_options {
 	uint32_t maxthreads; /* bound on M's */
 	int logfd;	     /* where reports go; 2 by default */
 	bool deadlock;	     /* report deadlocks (default) */
+	bool stats;	     /* print the counters at exit */
 };
 extern struct rt_options rt_opt;
 

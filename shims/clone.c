@@ -5,6 +5,7 @@
  * the parent's M around every clone, since the child starts with a copy of the M's state.
  */
 #include "shim.h"
+#include <asm/signal.h>
 #include <linux/sched.h>
 
 #define SET_SIGMASK 2

@@ -10,7 +10,6 @@
 #include "../runtime/runtime.h"
 #include <asm/unistd.h>
 #include <asm/errno.h>
-#include <asm/signal.h>
 
 #ifndef ERESTARTSYS
 #define ERESTARTSYS 512		  /* restart if the handler has SA_RESTART, else -EINTR */

@@ -66,9 +66,13 @@ int64_t g_cputime(struct g *g)
 	uint64_t ticks = g->cputicks;
 	if (load_rlx(&g->status) == Grunning || load_rlx(&g->status) == Gsyscall)
 		ticks += arch_cputicks() - g->run_start;
-	int64_t ns = os_nanotime() - sched.start_ns;
-	uint64_t all = arch_cputicks() - sched.start_ticks;
-	return all ? (int64_t)((unsigned __int128)ticks * (uint64_t)ns / all) : 0;
+	uint64_t ns = (uint64_t)(os_nanotime() - sched.start_ns), all = arch_cputicks() - sched.start_ticks;
+	while (all >> 31) {
+		all >>= 1;
+		ns >>= 1;
+	}
+	uint64_t ns_per_tick = all ? (ns << 32) / all : 0; /* 32.32 fixed point */
+	return (int64_t)((unsigned __int128)ticks * ns_per_tick >> 32);
 }
 
 /* The thread whose CPU clock this is; NULL: not a thread's clock, or not one of ours. */
