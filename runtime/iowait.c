@@ -27,6 +27,9 @@ enum { StateIdle, StateArmed, StateBusy };
 struct fdesc *_Atomic fdtab;
 _Atomic uint32_t fd_epoch = 1;
 
+_Atomic bool fd_shared;
+
+static _Atomic int highest = -1;
 static struct lock tab_lock = LOCK_INIT(RankNetpoll);
 
 struct fdesc *fdtab_init(void)
@@ -41,6 +44,19 @@ struct fdesc *fdtab_init(void)
 	}
 	unlock(&tab_lock);
 	return t;
+}
+
+/* The highest number of which anything may be remembered. */
+int fdesc_highest(void)
+{
+	return load_acq(&highest);
+}
+
+static void touch(int fd)
+{
+	int old = load_rlx(&highest);
+	while (unlikely(fd > old) && !atomic_compare_exchange_weak(&highest, &old, fd))
+		;
 }
 
 /* --- waiter lists: circular, FIFO --- */
@@ -148,6 +164,7 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 		w->moved = false;
 		r = 1;
 	} else if (unlikely(!(flags & FD_REG))) {
+		touch(load_rlx(&w->fd));
 		r = load_rlx(&e->closing) ? -EBADF : netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
 		if (r == 0)
 			store_rlx(&e->flags, flags | FD_REG);
@@ -232,6 +249,7 @@ static void reset_locked(struct fdesc *e)
 
 void fdesc_set_kind(struct fdesc *e, enum fdkind kind)
 {
+	touch((int)(e - load_rlx(&fdtab)));
 	lock(&e->lock);
 	if (!load_rlx(&e->closing))
 		store_rlx(&e->kind, (uint8_t)kind);
@@ -257,13 +275,18 @@ void fdesc_forget(struct fdesc *e)
 	unlock(&e->lock);
 }
 
-bool fdesc_close_begin(struct fdesc *e)
+bool fdesc_close_begin(struct fdesc *e, int fd)
 {
+	touch(fd);
 	lock(&e->lock);
 	store_rlx(&e->closing, load_rlx(&e->closing) + 1);
 	bool waited = e->waiters[DirRead] || e->waiters[DirWrite];
-	if (!waited)
+	if (!waited) {
+		/* A file that lives on under another number or in another process would go on reporting. */
+		if (load_rlx(&e->flags) & FD_REG && load_rlx(&fd_shared))
+			netpoll_unregister(fd);
 		reset_locked(e);
+	}
 	unlock(&e->lock);
 	return waited;
 }

@@ -68,6 +68,7 @@ struct iowait {
 
 extern struct fdesc *_Atomic fdtab;
 extern _Atomic uint32_t fd_epoch; /* grows when the program changes O_NONBLOCK or a socket timeout anywhere */
+extern _Atomic bool fd_shared;	  /* open files may have other numbers or be in other processes */
 struct fdesc *fdtab_init(void);
 
 /* NULL: beyond the table; such calls are handed off. */
@@ -98,7 +99,8 @@ enum iowake iowait_park(struct g *g, uint32_t wait_seq, int64_t deadline);
 void fdesc_set_kind(struct fdesc *e, enum fdkind kind);
 void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch);
 void fdesc_forget(struct fdesc *e);	 /* what was remembered turned out wrong */
-bool fdesc_close_begin(struct fdesc *e); /* true: somebody waits on it, see fdesc_move */
+int fdesc_highest(void);
+bool fdesc_close_begin(struct fdesc *e, int fd); /* true: somebody waits on it, see fdesc_move */
 void fdesc_close_end(struct fdesc *e);
 void fdesc_move(struct fdesc *e, int fd, int dup);
 void fdesc_set_private(struct fdesc *e, bool on);

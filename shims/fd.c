@@ -1,0 +1,240 @@
+/* fd.c - what a descriptor is, and the calls that end or double one.
+ *
+ * A close has two parts: before the kernel's close everything that was remembered of the number is dropped, and from
+ * then until it returned nothing is remembered anew, because a G that uses the number meanwhile may still reach the
+ * old file. G's that wait on the number go on with a private duplicate (see iowait.c). The kernel's close is never
+ * repeated, also not after -EINTR: the number is gone by then and may be somebody else's.
+ */
+#include "io.h"
+#include <asm/ioctls.h>
+#include <asm/socket.h>
+#include <asm/stat.h>
+#include <asm/termbits.h>
+#include <linux/close_range.h>
+#include <linux/fcntl.h>
+#include <linux/in.h>
+#include <linux/net.h>
+#include <linux/stat.h>
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define SOCK_SEQPACKET 5
+#define UNTOUCHED_ABOVE 65536 /* closing unused numbers beyond this must not fill the table with memory */
+
+static int socket_option(int fd, int option)
+{
+	int v = -1, len = sizeof(v);
+	sys5(__NR_getsockopt, fd, SOL_SOCKET, option, &v, &len);
+	return v;
+}
+
+static enum fdkind socket_kind(int fd)
+{
+	int type = socket_option(fd, SO_TYPE), domain = socket_option(fd, SO_DOMAIN);
+	if (type == SOCK_STREAM) {
+		bool inet = domain == AF_INET || domain == AF_INET6;
+		return inet && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP ? KindTCP : KindStream;
+	}
+	if (domain == AF_UNIX)
+		return KindUnixMsg;
+	return type == SOCK_SEQPACKET ? KindSeq : KindMsg;
+}
+
+static enum fdkind chardev_kind(struct fdesc *e, int fd)
+{
+	struct termios t;
+	if (sys3(__NR_ioctl, fd, TCGETS, &t) == 0)
+		return KindTty;
+	/* epoll refuses what has no poll of its own (null, zero, urandom). */
+	if (load_rlx(&e->flags) & FD_REG)
+		return KindPoll;
+	if (netpoll_register(fd, load_rlx(&e->gen) - 1))
+		return KindFile;
+	netpoll_unregister(fd);
+	return KindPoll;
+}
+
+enum fdkind fd_kind_ask(struct fdesc *e, int fd)
+{
+	struct stat st;
+	enum fdkind k = KindFile;
+	if (sys2(__NR_fstat, fd, &st) < 0)
+		return KindUnknown;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFSOCK:
+		k = socket_kind(fd);
+		break;
+	case S_IFIFO:
+		k = KindPipe;
+		break;
+	case S_IFCHR:
+		k = chardev_kind(e, fd);
+		break;
+	case 0: /* eventfd and its kin have no type */
+		k = KindEvent;
+		break;
+	}
+	fdesc_set_kind(e, k);
+	return k;
+}
+
+void fd_fresh(int fd, enum fdkind kind)
+{
+	struct fdesc *e = fdesc_get(fd);
+	if (!e)
+		return;
+	if (load_rlx(&e->flags) || load_rlx(&e->kind) != KindUnknown)
+		fdesc_forget(e);
+	fdesc_set_kind(e, kind);
+}
+
+/* --- close --- */
+
+static void close_begin(struct fdesc *e, int fd)
+{
+	if (fdesc_close_begin(e, fd))
+		fdesc_move(e, fd, fd_dup_private(fd));
+}
+
+static long kernel_call_once(long nr, long a, long b, long c)
+{
+	entersyscall((int)nr);
+	long ret = sys3(nr, a, b, c);
+	exitsyscall();
+	return ret;
+}
+
+long shim_close(struct regs *r)
+{
+	int fd = (int)A1(r);
+	struct fdesc *e = fdesc_get(fd);
+	if (!e || (fd >= UNTOUCHED_ABOVE && fd > fdesc_highest()))
+		return kernel_call_once(__NR_close, fd, 0, 0);
+	if (unlikely(load_rlx(&e->flags) & FD_PRIVATE))
+		return -EBADF;
+	close_begin(e, fd);
+	long ret = kernel_call_once(__NR_close, fd, 0, 0);
+	fdesc_close_end(e);
+	return ret;
+}
+
+/* The part of a close_range that holds no private number. */
+static long close_segment(unsigned first, unsigned last, unsigned flags)
+{
+	unsigned top = (unsigned)fdesc_highest();
+	for (unsigned fd = first; fd <= last && fd <= top; fd++)
+		close_begin(fdesc_get((int)fd), (int)fd);
+	long ret = kernel_call_once(__NR_close_range, first, last, flags);
+	for (unsigned fd = first; fd <= last && fd <= top; fd++)
+		fdesc_close_end(fdesc_get((int)fd));
+	return ret;
+}
+
+long shim_close_range(struct regs *r)
+{
+	unsigned first = (unsigned)A1(r), last = (unsigned)A2(r), flags = (unsigned)A3(r);
+	if (first > last || flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+		return -EINVAL;
+	if (flags & CLOSE_RANGE_UNSHARE)
+		lockosthread("close_range with CLOSE_RANGE_UNSHARE");
+	if (flags & CLOSE_RANGE_CLOEXEC)
+		return shim_raw(r); /* closes nothing, and our own have the flag already */
+	long ret = 0;
+	int priv;
+	while (ret == 0 && first <= INT32_MAX && (priv = fd_next_private((int)first)) >= 0 && (unsigned)priv <= last) {
+		if ((unsigned)priv > first)
+			ret = close_segment(first, (unsigned)priv - 1, flags);
+		first = (unsigned)priv + 1;
+	}
+	return ret == 0 && first <= last ? close_segment(first, last, flags) : ret;
+}
+
+/* --- duplicates --- */
+
+static long dup_onto(struct regs *r, int from, int to)
+{
+	struct fdesc *e = fdesc_get(to);
+	if (fd_is_private(from) || fd_is_private(to))
+		return -EBADF;
+	store_rlx(&fd_shared, true);
+	if (!e || from == to || sys3(__NR_fcntl, from, F_GETFD, 0) < 0)
+		return shim_raw(r);
+	close_begin(e, to);
+	long ret = kernel_call_once((long)r->rax, from, to, (long)A3(r));
+	fdesc_close_end(e);
+	return ret;
+}
+
+long shim_dup2(struct regs *r)
+{
+	return dup_onto(r, (int)A1(r), (int)A2(r));
+}
+
+long shim_dup3(struct regs *r)
+{
+	return dup_onto(r, (int)A1(r), (int)A2(r));
+}
+
+long shim_dup(struct regs *r)
+{
+	if (fd_is_private((int)A1(r)))
+		return -EBADF;
+	store_rlx(&fd_shared, true);
+	return shim_raw(r);
+}
+
+/* --- flags and options that decide whether a call waits --- */
+
+/* After the kernel's call, so that what was asked before it is not taken for new. */
+static long flags_changed(long ret)
+{
+	atomic_fetch_add(&fd_epoch, 1);
+	return ret;
+}
+
+long shim_fcntl(struct regs *r)
+{
+	if (unlikely(fd_is_private((int)A1(r))))
+		return -EBADF;
+	switch ((int)A2(r)) {
+	case F_SETLKW:
+	case F_OFD_SETLKW:
+		return shim_blocks_long(r);
+	case F_SETFL:
+		return flags_changed(shim_raw(r));
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		store_rlx(&fd_shared, true);
+		return shim_raw(r);
+	case F_SETLK:
+	case F_OFD_SETLK:
+	case F_SETLEASE:
+		return shim_may_block(r); /* may ask a file server */
+	default:
+		return shim_raw(r);
+	}
+}
+
+long shim_ioctl(struct regs *r)
+{
+	if ((unsigned)A2(r) == FIONBIO)
+		return flags_changed(shim_raw(r));
+	return shim_may_block(r);
+}
+
+long shim_setsockopt(struct regs *r)
+{
+	if ((int)A2(r) != SOL_SOCKET)
+		return shim_raw(r);
+	switch ((int)A3(r)) {
+	case SO_RCVTIMEO_OLD:
+	case SO_RCVTIMEO_NEW:
+	case SO_SNDTIMEO_OLD:
+	case SO_SNDTIMEO_NEW:
+		return flags_changed(shim_raw(r));
+	default:
+		return shim_raw(r);
+	}
+}

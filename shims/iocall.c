@@ -1,0 +1,159 @@
+/* iocall.c - one blocking call on a descriptor: try, ask whether it may wait at all, park, try again.
+ *
+ * Only a call that failed with EAGAIN asks whether the program itself made the descriptor non-blocking (F_GETFL) or
+ * gave the socket a timeout. The answers are remembered until the program changes such a thing anywhere (fd_epoch):
+ * flags sit on the open file, so a change through one number may concern another. What other processes change is not
+ * seen; so the descriptors that processes do share in practice, 0 to 2 and terminals, are asked each time.
+ */
+#include "io.h"
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/socket.h>
+#include <asm/socket.h>
+
+void io_begin(struct iocall *c, struct regs *r, struct fdesc *e, enum iodir dir)
+{
+	c->r = r;
+	c->e = e;
+	c->nr = (long)r->rax;
+	c->a[0] = (int)A1(r);
+	c->a[1] = (long)A2(r);
+	c->a[2] = (long)A3(r);
+	c->a[3] = (long)A4(r);
+	c->a[4] = (long)A5(r);
+	c->a[5] = (long)A6(r);
+	c->dir = dir;
+	c->reason = dir == DirRead ? WaitIORead : WaitIOWrite;
+	c->sock = c->waited = c->timed = false;
+}
+
+/* SO_RCVTIMEO or SO_SNDTIMEO in ns; 0: none. */
+static int64_t socket_timeout(int fd, int option)
+{
+	struct {
+		int64_t sec, usec;
+	} tv = { 0, 0 };
+	int len = sizeof(tv);
+	if (sys5(__NR_getsockopt, fd, SOL_SOCKET, option, &tv, &len) < 0)
+		return 0;
+	return tv.sec * NSEC_PER_SEC + tv.usec * NSEC_PER_USEC;
+}
+
+/* 0: the call may wait; *timeout > 0: no longer than that. Else -errno. */
+static long may_wait(struct iocall *c, int64_t *timeout)
+{
+	struct fdesc *e = c->e;
+	int fd = (int)c->a[0];
+	uint32_t epoch = load_acq(&fd_epoch);
+	bool cache = fd > 2 && load_rlx(&e->kind) != KindTty;
+	*timeout = 0;
+	if (likely(cache && load_rlx(&e->flags) & FD_BLOCKING && load_rlx(&e->epoch) == epoch))
+		return 0;
+	long fl = sys3(__NR_fcntl, fd, F_GETFL, 0);
+	if (fl < 0)
+		return fl;
+	if (fl & O_NONBLOCK) {
+		if (cache)
+			fdesc_set_flags(e, FD_NONBLOCK, epoch);
+		return -EAGAIN;
+	}
+	if (c->sock) {
+		int64_t rcv = socket_timeout(fd, SO_RCVTIMEO), snd = socket_timeout(fd, SO_SNDTIMEO);
+		*timeout = c->dir == DirRead ? rcv : snd;
+		cache = cache && !rcv && !snd;
+	}
+	if (cache)
+		fdesc_set_flags(e, FD_BLOCKING, epoch);
+	return 0;
+}
+
+/* After a try that said -EAGAIN. IO_RETRY, IO_HANDOFF, or -errno for the program. */
+long io_wait(struct iocall *c)
+{
+	if (!c->waited) {
+		int64_t timeout;
+		long err = may_wait(c, &timeout);
+		if (err)
+			return err;
+		iowait_init(&c->w, getg(), c->e, (int)c->a[0], c->dir, c->reason);
+		c->waited = true;
+		if (timeout) {
+			c->timed = true;
+			c->w.deadline = deadline_after(timeout);
+		}
+	}
+	enum iowake how = iowait_sleep(&c->w, c->seen);
+	c->a[0] = load_rlx(&c->w.fd);
+	c->e = load_acq(&c->w.e);
+	switch (how) {
+	case IoRetry:
+		return IO_RETRY;
+	case IoTimeout:
+		return -EAGAIN;
+	case IoSignal:
+		return c->timed ? -EINTR : -ERESTARTSYS;
+	case IoHandoff:
+		return IO_HANDOFF;
+	}
+	throw("io_wait: unknown wake");
+}
+
+static long hand_off(struct iocall *c, bool at_once)
+{
+	const struct regs *r = c->r;
+	const long a[6] = { c->a[0], (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
+	if (c->waited)
+		store_rel(&c->w.state, 0); /* the kernel holds the file now: nobody need wait for us */
+	long ret = at_once ? blocking_syscall_long(getg(), (long)r->rax, a) : blocking_syscall(getg(), (long)r->rax, a);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
+long io_block(struct iocall *c)
+{
+	if (c->waited)
+		store_rel(&c->w.state, 0);
+	long ret = blocking_syscall(getg(), c->nr, c->a);
+	return ret == -EINTR ? (c->timed ? -EINTR : -ERESTARTSYS) : ret;
+}
+
+long io_end(struct iocall *c, long ret)
+{
+	if (ret == IO_HANDOFF)
+		ret = hand_off(c, true);
+	if (c->waited)
+		iowait_end(&c->w);
+	return ret;
+}
+
+long io_loop(struct iocall *c)
+{
+	long ret;
+	do {
+		ret = io_try(c);
+		if (ret != -EAGAIN)
+			break;
+		ret = io_wait(c);
+		if (ret == IO_HANDOFF)
+			return io_end(c, ret);
+	} while (ret == IO_RETRY);
+	if (c->waited)
+		iowait_end(&c->w);
+	return ret;
+}
+
+long io_poll_first(struct iocall *c, short events)
+{
+	for (;;) {
+		struct pollfd p = { (int)c->a[0], events, 0 };
+		c->seen = fdesc_seen(c->e, c->dir);
+		if (sys3(__NR_poll, &p, 1, 0) != 0) {
+			long ret = hand_off(c, false);
+			if (c->waited)
+				iowait_end(&c->w);
+			return ret;
+		}
+		long ret = io_wait(c);
+		if (ret != IO_RETRY)
+			return io_end(c, ret);
+	}
+}

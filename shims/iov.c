@@ -1,0 +1,46 @@
+/* iov.c - scatter lists: a private copy of the program's, and going on in the middle of one. */
+#include "io.h"
+
+long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n)
+{
+	c->v = c->small;
+	c->n = n;
+	c->size = n * sizeof(*c->v);
+	if (n > IOV_MAX_KERNEL)
+		return -EINVAL;
+	if (n > nelem(c->small))
+		c->v = rt_alloc(c->size);
+	size_t total = 0;
+	if (n && user_read(c->v, uiov, c->size)) {
+		iov_free(c);
+		return -EFAULT;
+	}
+	for (size_t i = 0; i < n; i++) {
+		total += c->v[i].len;
+		if ((long)c->v[i].len < 0 || (long)total < 0) {
+			iov_free(c);
+			return -EINVAL;
+		}
+	}
+	return (long)total;
+}
+
+void iov_free(struct iovcopy *c)
+{
+	if (c->v != c->small)
+		rt_free(c->v, c->size);
+	c->v = c->small;
+}
+
+void iov_advance(struct kiovec **v, size_t *n, size_t done)
+{
+	while (*n && done >= (*v)->len) {
+		done -= (*v)->len;
+		(*v)++;
+		(*n)--;
+	}
+	if (*n) {
+		(*v)->base += done;
+		(*v)->len -= done;
+	}
+}

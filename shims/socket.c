@@ -1,0 +1,405 @@
+/* socket.c - sending and receiving.
+ *
+ * Every try is the same call with MSG_DONTWAIT. read and write on a socket come here as recvfrom and sendto without an
+ * address, which is what the kernel makes of them.
+ *
+ * A read of a TCP socket that returned less than was asked for has emptied the queue: data that comes later is an edge.
+ * So the next read parks without a try (340 ns saved), unless an event came meanwhile, or the end, an error or urgent
+ * data was ever reported, whose edge may be over although there is something to read. Not so on AF_UNIX, where a read
+ * also stops short where ancillary data begins.
+ *
+ * A send on a stream goes on until all is sent. SIGPIPE is only raised if nothing was sent, as in the kernel.
+ * A message send on AF_UNIX that finds the peer's queue full is handed off: the peer makes room without an event here,
+ * unless the sockets are connected.
+ */
+#include "io.h"
+#include <asm/socket.h>
+#include <linux/socket.h>
+
+#define MSG_OOB 0x1
+#define MSG_PEEK 0x2
+#define MSG_DONTWAIT 0x40
+#define MSG_EOR 0x80
+#define MSG_WAITALL 0x100
+#define MSG_ERRQUEUE 0x2000
+#define MSG_NOSIGNAL 0x4000
+#define MSG_WAITFORONE 0x10000
+#define MSG_FASTOPEN 0x20000000
+
+struct kmsghdr {
+	uintptr_t name;
+	int namelen;
+	uintptr_t iov;
+	size_t iovlen;
+	uintptr_t control;
+	size_t controllen;
+	unsigned flags;
+};
+_Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
+
+static inline void note_drained(struct fdesc *e, enum fdkind k, uint32_t seen, long got, uint64_t wanted)
+{
+	if (k == KindTCP && got > 0 && (uint64_t)got < wanted && load_rlx(&e->flags) & FD_REG)
+		store_rlx(&e->drained, seen + 1);
+}
+
+/* --- receiving --- */
+
+/* MSG_WAITALL on a stream: goes on until the buffer is full; the first part is there if ret > 0. */
+static long recv_all(struct iocall *c, long ret)
+{
+	long done = 0, wanted = c->a[2];
+	for (;;) {
+		if (ret == IO_HANDOFF) {
+			c->a[3] &= ~(long)MSG_DONTWAIT;
+			ret = io_block(c);
+			done += ret > 0 ? ret : 0;
+			break;
+		}
+		if (ret != IO_RETRY) {
+			if (ret <= 0)
+				break;
+			done += ret;
+			if (done >= wanted)
+				break;
+			c->a[1] += ret;
+			c->a[2] -= ret;
+			c->a[4] = c->a[5] = 0;
+		}
+		ret = io_try(c);
+		if (ret == -EAGAIN)
+			ret = io_wait(c);
+	}
+	if (c->waited)
+		iowait_end(&c->w);
+	return done ? done : ret;
+}
+
+static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e, enum fdkind k, long flags,
+						uint32_t seen, long ret)
+{
+	struct iocall c;
+	io_begin(&c, r, e, DirRead);
+	if (c.nr == __NR_read)
+		c.a[4] = c.a[5] = 0;
+	c.nr = __NR_recvfrom;
+	c.a[3] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	c.seen = seen;
+	if (ret == -EAGAIN)
+		ret = io_wait(&c);
+	if (flags & MSG_WAITALL && (k == KindTCP || k == KindStream))
+		return recv_all(&c, ret);
+	if (ret != IO_RETRY)
+		return io_end(&c, ret);
+	ret = io_loop(&c);
+	if (c.e == e)
+		note_drained(e, k, c.seen, ret, (uint64_t)c.a[2]);
+	return ret;
+}
+
+long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
+{
+	bool call = r->rax == __NR_recvfrom;
+	uint32_t seen = fdesc_seen(e, DirRead);
+	if (k == KindTCP && A3(r) && fd_drained(e))
+		return recv_wait(r, e, k, flags, seen, -EAGAIN);
+	long ret = sys6(__NR_recvfrom, (int)A1(r), (long)A2(r), (long)A3(r), flags | MSG_DONTWAIT,
+			call ? (long)A5(r) : 0, call ? (long)A6(r) : 0);
+	if (ret == -EAGAIN || (unlikely(flags & MSG_WAITALL) && ret > 0 && ret < (long)A3(r)))
+		return recv_wait(r, e, k, flags, seen, ret);
+	if (!(flags & MSG_PEEK))
+		note_drained(e, k, seen, ret, A3(r));
+	return ret;
+}
+
+/* Never waits, whatever the descriptor: the kernel answers at once. */
+static bool never_waits(struct fdesc *e, long flags)
+{
+	return !e || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB) || fd_nonblocking(e);
+}
+
+long shim_recvfrom(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A4(r);
+	/* Peeking until so much is there: no event tells when, short of trying at each one. */
+	if (unlikely(never_waits(e, flags) || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
+		return shim_may_block(r);
+	return sock_recv(r, e, fd_kind(e, (int)A1(r)), flags);
+}
+
+long shim_recvmsg(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A3(r);
+	struct iocall c;
+	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
+	if (unlikely(never_waits(e, flags) || flags & MSG_WAITALL))
+		return shim_may_block(r);
+	io_begin(&c, r, e, DirRead);
+	c.a[2] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	return io_loop(&c);
+}
+
+/* The timeout of recvmmsg is looked at after each message only (recvmmsg(2), BUGS). */
+long shim_recvmmsg(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A4(r);
+	int64_t ns = -1, deadline = 0;
+	struct iocall c;
+	int err = A5(r) ? user_read_timespec(A5(r), &ns) : 0;
+	if (err)
+		return err;
+	if (unlikely(never_waits(e, flags) || flags & MSG_WAITALL))
+		return shim_may_block(r);
+	if (ns >= 0)
+		deadline = deadline_after(ns);
+	io_begin(&c, r, e, DirRead);
+	c.a[3] = (flags & ~(long)MSG_WAITFORONE) | MSG_DONTWAIT;
+	c.a[4] = 0;
+	c.sock = true;
+	long done = 0, ret;
+	for (;;) {
+		ret = io_try(&c);
+		if (ret > 0) {
+			done += ret;
+			c.a[1] += ret * 64; /* sizeof(struct mmsghdr) */
+			c.a[2] -= ret;
+			if (c.a[2] <= 0 || flags & MSG_WAITFORONE || (deadline && os_nanotime() >= deadline))
+				break;
+		} else if (ret != -EAGAIN) {
+			break;
+		}
+		ret = io_wait(&c);
+		if (ret == IO_HANDOFF) {
+			c.a[3] = flags;
+			ret = io_block(&c);
+			done += ret > 0 ? ret : 0;
+			break;
+		}
+		if (ret != IO_RETRY)
+			break;
+	}
+	if (c.waited)
+		iowait_end(&c.w);
+	if (done && ns >= 0) {
+		int64_t left = deadline - os_nanotime();
+		struct ktimespec ts = { left > 0 ? left / NSEC_PER_SEC : 0, left > 0 ? left % NSEC_PER_SEC : 0 };
+		if (user_write(A5(r), &ts, sizeof(ts)))
+			return -EFAULT;
+	}
+	return done ? done : ret;
+}
+
+/* --- sending --- */
+
+/* The rest of a stream send from a buffer; ret is what the first try gave. */
+static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e, long flags, uint32_t seen, long ret)
+{
+	struct iocall c;
+	long done = 0, total = (long)A3(r);
+	io_begin(&c, r, e, DirWrite);
+	if (c.nr == __NR_write)
+		c.a[4] = c.a[5] = 0;
+	c.nr = __NR_sendto;
+	c.a[3] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	c.seen = seen;
+	for (;;) {
+		if (ret > 0) {
+			done += ret;
+			if (done >= total)
+				break;
+			c.a[1] += ret;
+			c.a[2] -= ret;
+			c.a[3] |= MSG_NOSIGNAL;
+		} else if (ret == -EAGAIN) {
+			ret = io_wait(&c);
+			if (ret == IO_HANDOFF) {
+				c.a[3] &= ~(long)MSG_DONTWAIT;
+				ret = io_block(&c);
+				done += ret > 0 ? ret : 0;
+				break;
+			}
+			if (ret != IO_RETRY)
+				break;
+		} else {
+			break;
+		}
+		ret = io_try(&c);
+	}
+	if (c.waited)
+		iowait_end(&c.w);
+	return done ? done : ret;
+}
+
+static __attribute__((noinline)) long send_message_wait(struct regs *r, struct fdesc *e, enum fdkind k, long flags,
+							 uint32_t seen)
+{
+	struct iocall c;
+	if (k == KindUnixMsg)
+		return shim_blocks_long(r);
+	io_begin(&c, r, e, DirWrite);
+	if (c.nr == __NR_write)
+		c.a[4] = c.a[5] = 0;
+	c.nr = __NR_sendto;
+	c.a[3] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	c.seen = seen;
+	long ret = io_wait(&c);
+	return ret == IO_RETRY ? io_loop(&c) : io_end(&c, ret);
+}
+
+long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
+{
+	bool call = r->rax == __NR_sendto, stream = k == KindTCP || k == KindStream;
+	uint32_t seen = fdesc_seen(e, DirWrite);
+	if (!call && k == KindSeq)
+		flags |= MSG_EOR;
+	long ret = sys6(__NR_sendto, (int)A1(r), (long)A2(r), (long)A3(r), flags | MSG_DONTWAIT, call ? (long)A5(r) : 0,
+			call ? (long)A6(r) : 0);
+	if (stream && (ret == -EAGAIN || (ret > 0 && ret < (long)A3(r))))
+		return send_rest(r, e, flags, seen, ret);
+	if (!stream && ret == -EAGAIN)
+		return send_message_wait(r, e, k, flags, seen);
+	return ret;
+}
+
+long shim_sendto(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A4(r);
+	/* MSG_FASTOPEN connects, too. */
+	if (unlikely(!e || flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e)))
+		return shim_may_block(r);
+	return sock_send(r, e, fd_kind(e, (int)A1(r)), flags);
+}
+
+/* Sends what h describes on a stream until all is sent. first: the message as the program gave it (with ancillary data),
+ * or 0; its result is ret. */
+static long sendmsg_stream(struct iocall *c, struct kmsghdr *h, struct iovcopy *iov, long total, long flags)
+{
+	long done = 0;
+	struct kiovec *v = iov->v;
+	for (;;) {
+		long ret = io_try(c);
+		if (ret == -EAGAIN) {
+			ret = io_wait(c);
+			if (ret == IO_RETRY)
+				continue;
+			if (ret == IO_HANDOFF) {
+				c->a[2] &= ~(long)MSG_DONTWAIT;
+				ret = io_block(c);
+				done += ret > 0 ? ret : 0;
+			}
+			return done ? done : ret;
+		}
+		if (ret < 0)
+			return done ? done : ret;
+		done += ret;
+		if (done >= total)
+			return done;
+		iov_advance(&v, &iov->n, (size_t)ret);
+		h->iov = (uintptr_t)v;
+		h->iovlen = iov->n;
+		h->name = h->control = 0;
+		h->namelen = 0;
+		h->controllen = 0;
+		c->a[1] = (long)h;
+		c->a[2] = flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+	}
+}
+
+static long sendmsg_any(struct regs *r, struct fdesc *e, enum fdkind k, struct kmsghdr *h, uintptr_t umsg, long flags)
+{
+	struct iovcopy iov;
+	struct iocall c;
+	io_begin(&c, r, e, DirWrite);
+	c.nr = __NR_sendmsg;
+	c.a[1] = umsg ? (long)umsg : (long)h;
+	c.a[2] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	if (k != KindTCP && k != KindStream) {
+		if (k != KindUnixMsg)
+			return io_loop(&c);
+		long ret = io_try(&c);
+		return ret == -EAGAIN ? shim_blocks_long(r) : ret;
+	}
+	long total = iov_copy(&iov, h->iov, h->iovlen);
+	if (total < 0)
+		return shim_may_block(r); /* the kernel says which error */
+	if (!umsg)
+		h->iov = (uintptr_t)iov.v;
+	long ret = sendmsg_stream(&c, h, &iov, total, flags);
+	if (c.waited)
+		iowait_end(&c.w);
+	iov_free(&iov);
+	return ret;
+}
+
+long shim_sendmsg(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A3(r);
+	struct kmsghdr h;
+	if (user_read(&h, A2(r), sizeof(h)) || unlikely(!e))
+		return shim_may_block(r);
+	if (h.controllen)
+		store_rlx(&fd_shared, true); /* it may carry descriptors away */
+	if (flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e))
+		return shim_may_block(r);
+	return sendmsg_any(r, e, fd_kind(e, (int)A1(r)), &h, A2(r), flags);
+}
+
+long sock_writev(struct regs *r, struct fdesc *e, enum fdkind k)
+{
+	struct kmsghdr h = { .iov = A2(r), .iovlen = A3(r) };
+	if (h.iovlen == 0 || h.iovlen > IOV_MAX_KERNEL)
+		return shim_raw(r);
+	return sendmsg_any(r, e, k, &h, 0, k == KindSeq ? MSG_EOR : 0);
+}
+
+/* The kernel sends the messages one by one; so a blocking one in the middle is waited for and the rest follows. */
+long shim_sendmmsg(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A4(r);
+	if (unlikely(!e || flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e)))
+		return shim_may_block(r);
+	enum fdkind k = fd_kind(e, (int)A1(r));
+	store_rlx(&fd_shared, true);
+	/* A stream may take a message in part, which only the blocking form completes. */
+	if (k == KindTCP || k == KindStream)
+		return shim_may_block(r);
+	struct iocall c;
+	long done = 0, ret;
+	io_begin(&c, r, e, DirWrite);
+	c.a[3] = flags | MSG_DONTWAIT;
+	c.sock = true;
+	do {
+		ret = io_try(&c);
+		if (ret > 0) {
+			done += ret;
+			c.a[1] += ret * 64;
+			c.a[2] -= ret;
+			continue;
+		}
+		if (ret != -EAGAIN)
+			break;
+		ret = k == KindUnixMsg ? IO_HANDOFF : io_wait(&c);
+		if (ret == IO_HANDOFF) {
+			c.a[3] = flags;
+			ret = io_block(&c);
+			done += ret > 0 ? ret : 0;
+			break;
+		}
+		if (ret != IO_RETRY)
+			break;
+	} while (c.a[2] > 0);
+	if (c.waited)
+		iowait_end(&c.w);
+	return done ? done : ret;
+}
