@@ -5,6 +5,7 @@
  * system calls of every loaded object are rewritten, and then glibc's own pthread_create runs, whose clone makes a G.
  * Activation needs no file: a daemon may be in a chroot by then.
  */
+#include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
 #include "../runtime/runtime.h"
 #include "../shims/shim.h"
@@ -192,8 +193,7 @@ static int open_log(void)
 		rt_printf(2, "preloom: PRELOOM=log=%s: cannot be opened; reports go to stderr\n", name);
 		return 2;
 	}
-	int high = privfd_take(fd);
-	return high < 0 ? fd : high;
+	return privfd_take(fd);
 }
 
 static void set_runtime_options(void)

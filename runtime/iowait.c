@@ -232,7 +232,7 @@ void iowait_end(struct iowait *w)
 		dup = load_rlx(&w->fd);
 	unlock(&e->lock);
 	if (dup >= 0)
-		fd_close_private(dup);
+		privfd_close(dup);
 	if (out.n)
 		ready_list(&out);
 }
@@ -353,7 +353,7 @@ void fdesc_move(struct fdesc *e, int fd, int dup)
 	for (int i = 0; to && i < 1000 && any_busy(to); i++)
 		os_osyield();
 	if (unused)
-		fd_close_private(dup);
+		privfd_close(dup);
 }
 
 /* In the child of a fork nobody waits, and every number is unknown again. */

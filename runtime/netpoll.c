@@ -38,8 +38,8 @@ void netpoll_init(void)
 		int ev = os_eventfd();
 		if (ep < 0 || ev < 0)
 			throw("netpoll: no descriptor for epoll");
-		ep = fd_make_private(ep);
-		breakfd = fd_make_private(ev);
+		ep = privfd_take_not_inherited(ep);
+		breakfd = privfd_take_not_inherited(ev);
 		os_restore_fd_limit(old);
 		if (os_epoll_ctl(ep, EPOLL_CTL_ADD, breakfd, EPOLLIN, BREAK_DATA))
 			throw("netpoll: epoll_ctl of the eventfd");
@@ -89,7 +89,13 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 {
 	struct os_event ev[NEVENTS];
 	netpoll_init();
+	struct m *m = getm();
+	if (delay_ns != 0) { /* without a P: a signal handler may take signals in */
+		store_rlx(&m->waitsig, 1);
+		sig_drain();
+	}
 	int n = os_epoll_wait(load_rlx(&epfd), ev, NEVENTS, delay_ns);
+	store_rlx(&m->waitsig, 0);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data != BREAK_DATA) {
 			fdesc_event((int)(uint32_t)ev[i].data, (uint32_t)(ev[i].data >> 32), ev[i].events, out);
@@ -109,6 +115,6 @@ void netpoll_after_fork(void)
 	breakfd = -1;
 	store_rlx(&break_sent, 0);
 	store_rlx(&netpoll_nwait, 0);
-	privfd_after_fork();
 	fdtab_after_fork();
+	privfd_after_fork();
 }

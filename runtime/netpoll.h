@@ -106,11 +106,11 @@ void fdesc_move(struct fdesc *e, int fd, int dup);
 void fdesc_set_private(struct fdesc *e, bool on);
 
 /* privfd.c: preloom's own descriptors */
-int fd_make_private(int fd);
-int fd_dup_private(int fd);
-void fd_close_private(int fd);
-bool fd_is_private(int fd);
-int fd_next_private(int from);
+int privfd_take_not_inherited(int fd);
+int privfd_dup(int fd);
+void privfd_close(int fd);
+bool privfd_is(int fd);
+int privfd_next(int from);
 void privfd_after_fork(void);
 
 void netpoll_after_fork(void);

@@ -13,14 +13,16 @@
 
 static struct lock priv_lock = LOCK_INIT(RankNetpoll);
 static int priv[NPRIVATE]; /* number + 1; 0: free */
+static bool stays[NPRIVATE]; /* also in the child of a fork */
 
-static bool remember(int fd)
+static bool remember(int fd, bool stay)
 {
 	bool done = false;
 	lock(&priv_lock);
 	for (int i = 0; i < NPRIVATE && !done; i++)
 		if (priv[i] == 0) {
 			priv[i] = fd + 1;
+			stays[i] = stay;
 			done = true;
 		}
 	unlock(&priv_lock);
@@ -50,44 +52,55 @@ static int dup_high(int fd, int n)
 	return r >= 0 ? r : os_dupfd(fd, 3);
 }
 
-/* Moves fd to where the program does not find it; returns the new number. */
-int fd_make_private(int fd)
+static int take(int fd, bool stay)
 {
 	int high = dup_high(fd, NRESERVED);
 	if (high < 0)
 		high = fd; /* the limit is reached: rather a low number than none */
 	else
 		os_close(fd);
-	if (!remember(high))
+	if (!remember(high, stay))
 		throw("too many private descriptors");
 	return high;
 }
 
+/* Moves fd to where the program does not find it; returns the new number. */
+int privfd_take(int fd)
+{
+	return take(fd, true);
+}
+
+/* The same for one that the child of a fork must not go on using. */
+int privfd_take_not_inherited(int fd)
+{
+	return take(fd, false);
+}
+
 /* A private duplicate of fd, or -errno. */
-int fd_dup_private(int fd)
+int privfd_dup(int fd)
 {
 	int high = dup_high(fd, NPRIVATE);
-	if (high >= 0 && !remember(high)) {
+	if (high >= 0 && !remember(high, false)) {
 		os_close(high);
 		return -EMFILE;
 	}
 	return high;
 }
 
-void fd_close_private(int fd)
+void privfd_close(int fd)
 {
 	forget(fd);
 	os_close(fd);
 }
 
-bool fd_is_private(int fd)
+bool privfd_is(int fd)
 {
 	struct fdesc *t = load_acq(&fdtab);
 	return t && (unsigned)fd < FDTAB_LEN && load_acq(&t[fd].flags) & FD_PRIVATE;
 }
 
 /* The lowest private number >= from, or -1. */
-int fd_next_private(int from)
+int privfd_next(int from)
 {
 	int best = -1;
 	lock(&priv_lock);
@@ -98,12 +111,14 @@ int fd_next_private(int from)
 	return best;
 }
 
-/* In the child of a fork: close them all; they belong to the parent's netpoller and to its waiters. */
+/* In the child of a fork: those that belong to the parent's netpoller and to its waiters go. */
 void privfd_after_fork(void)
 {
 	priv_lock = (struct lock)LOCK_INIT(RankNetpoll);
 	for (int i = 0; i < NPRIVATE; i++)
-		if (priv[i]) {
+		if (priv[i] && stays[i]) {
+			fdesc_set_private(fdesc_get(priv[i] - 1), true);
+		} else if (priv[i]) {
 			os_close(priv[i] - 1);
 			priv[i] = 0;
 		}

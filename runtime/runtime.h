@@ -358,6 +358,9 @@ void netpoll(int64_t delay_ns, struct gqueue *out); /* 0: do not block; < 0: for
 bool netpoll_waiters(void);
 void netpoll_after_fork(void);
 
+/* privfd.c: preloom's own descriptors */
+int privfd_take(int fd); /* moves it to where the program does not find it; the new number */
+
 /* stack.c */
 void *stack_alloc(size_t size);
 bool stack_free(uintptr_t addr, size_t size); /* false: not from the pool */

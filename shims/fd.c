@@ -95,7 +95,7 @@ void fd_fresh(int fd, enum fdkind kind)
 static void close_begin(struct fdesc *e, int fd)
 {
 	if (fdesc_close_begin(e, fd))
-		fdesc_move(e, fd, fd_dup_private(fd));
+		fdesc_move(e, fd, privfd_dup(fd));
 }
 
 static long kernel_call_once(long nr, long a, long b, long c)
@@ -143,7 +143,7 @@ long shim_close_range(struct regs *r)
 		return shim_raw(r); /* closes nothing, and our own have the flag already */
 	long ret = 0;
 	int priv;
-	while (ret == 0 && first <= INT32_MAX && (priv = fd_next_private((int)first)) >= 0 && (unsigned)priv <= last) {
+	while (ret == 0 && first <= INT32_MAX && (priv = privfd_next((int)first)) >= 0 && (unsigned)priv <= last) {
 		if ((unsigned)priv > first)
 			ret = close_segment(first, (unsigned)priv - 1, flags);
 		first = (unsigned)priv + 1;
@@ -156,7 +156,7 @@ long shim_close_range(struct regs *r)
 static long dup_onto(struct regs *r, int from, int to)
 {
 	struct fdesc *e = fdesc_get(to);
-	if (fd_is_private(from) || fd_is_private(to))
+	if (privfd_is(from) || privfd_is(to))
 		return -EBADF;
 	store_rlx(&fd_shared, true);
 	if (!e || from == to || sys3(__NR_fcntl, from, F_GETFD, 0) < 0)
@@ -179,7 +179,7 @@ long shim_dup3(struct regs *r)
 
 long shim_dup(struct regs *r)
 {
-	if (fd_is_private((int)A1(r)))
+	if (privfd_is((int)A1(r)))
 		return -EBADF;
 	store_rlx(&fd_shared, true);
 	return shim_raw(r);
@@ -196,7 +196,7 @@ static long flags_changed(long ret)
 
 long shim_fcntl(struct regs *r)
 {
-	if (unlikely(fd_is_private((int)A1(r))))
+	if (unlikely(privfd_is((int)A1(r))))
 		return -EBADF;
 	switch ((int)A2(r)) {
 	case F_SETLKW:
