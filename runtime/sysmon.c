@@ -187,7 +187,7 @@ _Noreturn void sysmon(void)
 		}
 		bool acted = retake(now);
 		poll_if_stale(now);
-		sig_drain();
+		sig_tick();
 		uint64_t n = count_deferred();
 		deferring = n != deferred;
 		deferred = n;

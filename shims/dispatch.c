@@ -31,6 +31,8 @@ long shim_foreign(struct regs *r)
 	case __NR_clone3:
 	case __NR_vfork:
 		return clone_by_foreign(r);
+	case __NR_rt_sigaction:
+		return sigaction_by_foreign(r);
 	default:
 		return shim_raw(r);
 	}
@@ -51,7 +53,9 @@ long shim_dispatch(struct regs *r)
 	struct g *g = m->curg;
 	store_rlx(&g->inshim, 1);
 	g->regs = r;
-	long ret = shim_table[r->rax](r);
+	long ret;
+again:
+	ret = shim_table[r->rax](r);
 	if (unlikely(rt_opt.chaos))
 		chaos(g);
 	/* A kernel signal that comes after these looks finds inshim 0 and our text: it leaves a note for sysmon. */
@@ -63,8 +67,10 @@ long shim_dispatch(struct regs *r)
 		if (load_acq(&g->interrupt))
 			ret = sig_deliver_exit(r, ret);
 	}
-	if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK))
-		ret = sig_deliver_exit(r, ret);
+	if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)) {
+		sig_deliver_exit(r, ret);
+		goto again; /* no handler ran */
+	}
 	store_rel(&g->inshim, 0);
 	return ret;
 }

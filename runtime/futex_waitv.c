@@ -1,0 +1,43 @@
+/* futex_waitv.c - waiting on several words at once: one wait record, a waiter per word. */
+#include "futex.h"
+
+static long unqueue_all(struct futexw *w, uint32_t n)
+{
+	long woken = -1;
+	for (uint32_t i = 0; i < n; i++) {
+		futex_leave(&w[i]);
+		if (w[i].woken)
+			woken = i;
+	}
+	return woken;
+}
+
+/* w[i].addr and val[i] are set by the caller. Returns the index of a woken word, -EAGAIN if a word has another value
+ * than expected, -EFAULT, -ETIMEDOUT or -EINTR. */
+long futex_waitv(struct g *g, struct futexw *w, const uint32_t *val, uint32_t n, int64_t deadline)
+{
+	uint32_t seq = wait_begin(g, WaitFutex);
+	g->wait_addr = w[0].addr;
+	for (uint32_t i = 0; i < n; i++) {
+		uintptr_t addr = w[i].addr;
+		w[i] = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u };
+		long err = futex_queue(&w[i], val[i]);
+		if (err) {
+			wait_claim(g, seq, WakeSignal); /* whoever still tries to wake us fails */
+			long woken = unqueue_all(w, i);
+			enum wake how = wait_park(g);
+			return how == WakeReady && woken >= 0 ? woken : err;
+		}
+	}
+	if (deadline)
+		timer_add(&g->timer, deadline, timer_wake, g, seq);
+	if (load_acq(&g->interrupt))
+		wake_g(g, seq, WakeSignal);
+	enum wake how = wait_park(g);
+	if (deadline)
+		timer_del(&g->timer);
+	long woken = unqueue_all(w, n);
+	if (how == WakeReady)
+		return woken;
+	return how == WakeTimeout ? -ETIMEDOUT : -EINTR;
+}
