@@ -7,14 +7,21 @@
 
 void fork_prepare(void)
 {
+	sig_fork_prepare();
 	stack_lock();
 	alloc_lock_for_fork();
 }
 
-void fork_parent(void)
+static void unlock_own(void)
 {
 	alloc_unlock_for_fork();
 	stack_unlock();
+}
+
+void fork_parent(void)
+{
+	unlock_own();
+	sig_fork_parent();
 }
 
 static void reset_p(struct p *pp)
@@ -62,7 +69,7 @@ void fork_child(bool locked)
 	struct m *m = getm();
 	struct g *g = m->curg;
 	if (locked)
-		fork_parent();
+		unlock_own();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
 	m->procid = os_gettid();

@@ -77,6 +77,9 @@ static void park_m(struct g *g)
 {
 	g_off_cpu(g);
 	g_setstatus(g, Grunning, Gwaiting);
+	/* The change of status is a full fence: either we see the signal, or its sender sees the wait record. */
+	if (unlikely(load_acq(&g->interrupt)) && sig_wait_interruptible(g->waitreason))
+		wait_claim(g, (uint32_t)(load_rlx(&g->wait) >> SEQ_SHIFT), WakeSignal);
 	uint64_t old = load_acq(&g->wait);
 	/* release: whoever claims Parked may run the G's saved stack */
 	if ((old & STATE_MASK) == WaitPrepared &&

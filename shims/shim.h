@@ -74,6 +74,8 @@ extern struct m foreign_m;
 long shim_foreign(struct regs *r);
 long clone_by_foreign(struct regs *r);
 
+long sigaction_by_foreign(struct regs *r);
+
 #define SYSCALL(nr, fn) long fn(struct regs *r);
 #include "table.h"
 #undef SYSCALL
