@@ -62,7 +62,9 @@ void netpoll_break(void)
 {
 	uint32_t sent = 0;
 	uint64_t one = 1;
-	if (!netpoll_inited() || !atomic_compare_exchange_strong(&break_sent, &sent, 1))
+	/* Whom we want to wake may not have got beyond making the descriptors yet. */
+	netpoll_init();
+	if (!atomic_compare_exchange_strong(&break_sent, &sent, 1))
 		return;
 	os_write(breakfd, &one, sizeof(one));
 }
