@@ -45,6 +45,20 @@ static void chaos(struct g *g)
 		store_rlx(&g->preempt, 1);
 }
 
+/* What was put off while preloom's code ran: giving the P away, signals. Does not return if a handler must run. */
+static long leave(struct g *g, struct regs *r, long ret)
+{
+	do {
+		if (load_acq(&g->preempt)) {
+			store_rlx(&g->preempt, 0);
+			gosched();
+		}
+		if (load_acq(&g->interrupt) || g->sig.saved_set)
+			ret = sig_deliver_exit(r, ret);
+	} while (load_acq(&g->interrupt) | load_acq(&g->preempt));
+	return ret;
+}
+
 long shim_dispatch(struct regs *r)
 {
 	struct m *m = getm();
@@ -54,23 +68,15 @@ long shim_dispatch(struct regs *r)
 	store_rlx(&g->inshim, 1);
 	g->regs = r;
 	long ret;
-again:
-	ret = shim_table[r->rax](r);
-	if (unlikely(rt_opt.chaos))
-		chaos(g);
-	/* A kernel signal that comes after these looks finds inshim 0 and our text: it leaves a note for sysmon. */
-	while (unlikely(load_acq(&g->interrupt) | load_acq(&g->preempt))) {
-		if (load_acq(&g->preempt)) {
-			store_rlx(&g->preempt, 0);
-			gosched();
-		}
-		if (load_acq(&g->interrupt))
-			ret = sig_deliver_exit(r, ret);
-	}
-	if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)) {
-		sig_deliver_exit(r, ret);
-		goto again; /* no handler ran */
-	}
+	do {
+		ret = shim_table[r->rax](r);
+		if (unlikely(rt_opt.chaos))
+			chaos(g);
+		if (unlikely(load_acq(&g->interrupt) | load_acq(&g->preempt) | g->sig.saved_set))
+			ret = leave(g, r, ret);
+		/* A restart code that is left over: no handler ran, so the call goes on as if nothing had been. */
+	} while (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK));
+	/* A kernel signal that comes now finds our text and leaves a note for sysmon. */
 	store_rel(&g->inshim, 0);
 	return ret;
 }
