@@ -30,6 +30,8 @@ class Result:
     value: float
     more: dict = field(default_factory=dict)
     warning: str = ""  # first line the program wrote to standard error
+    foreign: float = 0.0  # seconds of CPU that other programs used meanwhile
+    seconds: float = 0.0
 
 
 @dataclass
@@ -106,7 +108,7 @@ def shown(command, cpus, env):
 def run(command, cpus, env, timeout, wall=False):
     text = shown(command, cpus, env)
     with tempfile.TemporaryFile("w+") as errors:
-        start, cpu0 = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        start, cpu0, work0 = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN), cpu_seconds()[0]
         try:
             child = subprocess.Popen(command, env=env, preexec_fn=on_cpus(cpus), start_new_session=True,
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL if wall else subprocess.PIPE,
@@ -120,15 +122,19 @@ def run(command, cpus, env, timeout, wall=False):
             child.communicate()
             return Failure(text, f"not finished after {timeout} s")
         spent, cpu1 = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = cpu1.ru_utime + cpu1.ru_stime - cpu0.ru_utime - cpu0.ru_stime
+        foreign = max(0.0, cpu_seconds()[0] - work0 - cpu)
         errors.seek(0)
         warning = errors.read(400).strip().split("\n")[0]
     if child.returncode:
         how = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
         return Failure(text, f"{how}: {warning}" if warning else how)
     if wall:
-        cpu = cpu1.ru_utime + cpu1.ru_stime - cpu0.ru_utime - cpu0.ru_stime
-        return Result(spent * 1000, {"cpu_ms": f"{cpu * 1000:.0f}"}, warning)
-    return parse(output, text, warning)
+        return Result(spent * 1000, {"cpu_ms": f"{cpu * 1000:.0f}"}, warning, foreign, spent)
+    result = parse(output, text, warning)
+    if isinstance(result, Result):
+        result.foreign, result.seconds = foreign, spent
+    return result
 
 
 def parse(output, text, warning=""):
@@ -149,15 +155,25 @@ def median_of(results, key):
     return statistics.median(values) if values else None
 
 
+def cpu_seconds():
+    """Seconds that all CPUs of the machine have worked and been idle since it started."""
+    user, nice, system, idle, iowait, *rest = map(int, open("/proc/stat").readline().split()[1:])
+    hz = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + sum(rest[:3])) / hz, (idle + iowait) / hz
+
+
 def busy():
     """Share of all CPUs that others use now, in percent. The load average would count our own last run for minutes."""
-    def times():
-        user, nice, system, idle, iowait, *rest = map(int, open("/proc/stat").readline().split()[1:])
-        return user + nice + system + sum(rest[:3]), idle + iowait
-    work0, idle0 = times()
+    work0, idle0 = cpu_seconds()
     time.sleep(0.3)
-    work1, idle1 = times()
-    return 100 * (work1 - work0) // max(1, work1 - work0 + idle1 - idle0)
+    work1, idle1 = cpu_seconds()
+    return round(100 * (work1 - work0) / max(0.01, work1 - work0 + idle1 - idle0))
+
+
+def disturbed(results):
+    """Share of the machine that other programs used during these runs, in percent."""
+    capacity = sum(r.seconds for r in results) * os.cpu_count()
+    return 100 * sum(r.foreign for r in results) / capacity if capacity else 0.0
 
 
 def machine():
