@@ -13,8 +13,13 @@
 #include "options.h"
 #include "rewrite.h"
 #include "vdso.h"
+#include <aio.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
+#include <netdb.h>
+#include <signal.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,9 +266,38 @@ static void *next_symbol(const char *name)
 
 static void before_thread(void)
 {
+	int saved = errno;
 	if (state == Undecided)
 		activate();
+	errno = saved;
 }
+
+/* The C library makes threads of its own for these, and its pthread_create does not go through the symbol. Interposed
+ * only so that activation comes first. */
+#define THREADED(name, result, params, args, makes_thread)                 \
+	EXPORT result name params                                          \
+	{                                                                  \
+		static result(*next) params;                               \
+		if (!next)                                                 \
+			next = (result(*) params)next_symbol(#name);       \
+		if (makes_thread)                                          \
+			before_thread();                                   \
+		return next args;                                          \
+	}
+
+#define NOTIFIES(ev) ((ev) && (ev)->sigev_notify == SIGEV_THREAD)
+
+THREADED(timer_create, int, (clockid_t c, struct sigevent *ev, timer_t *t), (c, ev, t), NOTIFIES(ev))
+THREADED(mq_notify, int, (mqd_t q, const struct sigevent *ev), (q, ev), NOTIFIES(ev))
+THREADED(getaddrinfo_a, int, (int mode, struct gaicb **list, int n, struct sigevent *ev), (mode, list, n, ev), true)
+THREADED(aio_read, int, (struct aiocb *a), (a), true)
+THREADED(aio_write, int, (struct aiocb *a), (a), true)
+THREADED(aio_fsync, int, (int op, struct aiocb *a), (op, a), true)
+THREADED(lio_listio, int, (int mode, struct aiocb *const *list, int n, struct sigevent *ev), (mode, list, n, ev), true)
+THREADED(aio_read64, int, (struct aiocb64 *a), (a), true)
+THREADED(aio_write64, int, (struct aiocb64 *a), (a), true)
+THREADED(aio_fsync64, int, (int op, struct aiocb64 *a), (op, a), true)
+THREADED(lio_listio64, int, (int mode, struct aiocb64 *const *list, int n, struct sigevent *ev), (mode, list, n, ev), true)
 
 /* Both versions, GLIBC_2.2.5 and GLIBC_2.34: an interposed symbol without a version serves every reference. */
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg)

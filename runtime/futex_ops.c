@@ -3,7 +3,7 @@
 #include <linux/futex.h>
 
 /* Wakes nwake waiters of `from` and moves up to nmove others to `to`. With cmp, -EAGAIN if *from differs.
- * Returns woken + moved with cmp, woken without, as the kernel does. */
+ * Returns woken + moved, as the kernel does (whatever futex(2) says of FUTEX_REQUEUE). */
 long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove, const uint32_t *cmp)
 {
 	struct futexbucket *a = futex_bucket(from), *b = futex_bucket(to);
@@ -39,7 +39,7 @@ long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove,
 	}
 	futex_unlock2(a, b);
 	futex_ready(&q);
-	return cmp ? woken + moved : woken;
+	return woken + moved;
 }
 
 static bool compare(uint32_t how, int32_t v, int32_t arg, int *err)

@@ -284,7 +284,7 @@ static void wake_others(struct p *pp)
 	sysmon_wake();
 }
 
-void ready(struct g *g)
+static void make_ready(struct g *g, bool next)
 {
 	struct m *m = getm();
 	g_setstatus(g, Gwaiting, Grunnable);
@@ -297,8 +297,18 @@ void ready(struct g *g)
 		return;
 	}
 	m->p->nready++;
-	runq_put(m->p, g, true);
+	runq_put(m->p, g, next);
 	wake_others(m->p);
+}
+
+void ready(struct g *g)
+{
+	make_ready(g, true);
+}
+
+void ready_last(struct g *g)
+{
+	make_ready(g, false);
 }
 
 void thread_launch(struct g *g)

@@ -269,6 +269,7 @@ _Noreturn void schedule(void);
 _Noreturn void execute(struct g *g, bool inherit); /* Grunnable → Grunning, here and now */
 _Noreturn void m_start(struct m *m);
 void ready(struct g *g);	    /* Gwaiting → Grunnable, on the current P's runnext */
+void ready_last(struct g *g);	    /* the same, at the ring's end */
 void ready_list(struct gqueue *q);  /* the same for many (netpoll, timers) */
 void gosched(void);		    /* to the global queue's end */
 void goyield(void);		    /* to the local queue's end */

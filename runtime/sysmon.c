@@ -11,13 +11,26 @@
 #define DEFER_DELAY (50 * NSEC_PER_USEC) /* while G's are readied whose M's were not woken, see proc.c */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define SLICE (10 * NSEC_PER_MSEC)
+#define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
 
 static struct m sysmon_m;
 
-static bool others_wait(struct p *pp, int64_t now)
+static bool timer_due(int64_t now)
 {
-	int64_t next;
-	return !runq_empty(pp) || load_acq(&sched.runqsize) || ((next = timers_next()) && next <= now);
+	int64_t next = timers_next();
+	return next && next <= now;
+}
+
+static bool others_wait(struct p *pp)
+{
+	return !runq_empty(pp) || load_acq(&sched.runqsize);
+}
+
+/* Has the G on pp had its share? */
+static bool slice_over(struct p *pp, int64_t now)
+{
+	int64_t ran = now - pp->sysmon_schedwhen;
+	return (ran >= SLICE && others_wait(pp)) || (ran >= TIMER_SLICE && timer_due(now));
 }
 
 /* Asks the G that runs on pp to give it away. */
@@ -48,7 +61,7 @@ static bool look_running(struct p *pp, int64_t now)
 	if (pp->sysmon_schedtick != tick) {
 		pp->sysmon_schedtick = tick;
 		pp->sysmon_schedwhen = now;
-	} else if (pp->sysmon_schedwhen + SLICE <= now && others_wait(pp, now)) {
+	} else if (slice_over(pp, now)) {
 		preempt_one(pp);
 		pp->sysmon_schedwhen = now;
 	}
@@ -144,13 +157,36 @@ static bool doze(int64_t delay)
 	return !fast && atomic_exchange(&sched.sysmonwait, 0) == 0;
 }
 
-static int64_t next_delay(int64_t delay, int idle, bool deferring)
+static bool anybody_waits(void)
+{
+	for (int i = 0; i < sched.gomaxprocs; i++)
+		if (!runq_empty(&allp[i]))
+			return true;
+	return load_acq(&sched.runqsize) != 0;
+}
+
+/* With every P busy, slices and sleeps end on time only if sysmon looks on time. */
+static int64_t latest_look(int64_t now)
+{
+	int64_t limit = MAX_DELAY, next;
+	if (load_rlx(&sched.npidle))
+		return limit;
+	if (anybody_waits())
+		limit = SLICE / 4;
+	next = timers_next();
+	if (next && next - now < limit)
+		limit = next - now > TIMER_SLICE / 2 ? next - now : TIMER_SLICE / 2;
+	return limit;
+}
+
+static int64_t next_delay(int64_t delay, int idle, bool deferring, int64_t now)
 {
 	if (idle == 0)
 		return deferring ? DEFER_DELAY : MIN_DELAY;
 	if (idle > 50)
 		delay *= 2;
-	return delay < MAX_DELAY ? delay : MAX_DELAY;
+	int64_t limit = latest_look(now);
+	return delay < limit ? delay : limit;
 }
 
 static void trace_if_due(int64_t *last, int64_t now)
@@ -169,15 +205,15 @@ static void chaos(void)
 
 _Noreturn void sysmon(void)
 {
-	int64_t delay = MIN_DELAY, last_trace = os_nanotime();
+	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now;
 	uint64_t deferred = 0;
 	bool deferring = false;
 	int idle = 0; /* looks in a row that found nothing to do */
 	for (;;) {
-		delay = next_delay(delay, idle, deferring);
+		delay = next_delay(delay, idle, deferring, now);
 		if (doze(delay))
 			idle = 0;
-		int64_t now = os_nanotime();
+		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
 		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
 			store_rel(&sched.sysmonfast, 0);

@@ -111,9 +111,11 @@ void timer_del(struct timer *t)
 	}
 }
 
+/* A sleeper queues behind the others: in runnext, one that sleeps a nanosecond at a time would keep the P. */
 void timer_wake(struct g *g, uint32_t seq)
 {
-	wake_g(g, seq, WakeTimeout);
+	if (wait_claim(g, seq, WakeTimeout) == ClaimParked)
+		ready_last(g);
 }
 
 int64_t timers_run(struct p *pp, int64_t now)
