@@ -110,7 +110,7 @@ _Noreturn __attribute__((used)) void sig_return(struct kuc *uc)
 {
 	struct g *g = getg();
 	store_rlx(&g->inshim, 1);
-	altstack_restore(g, &uc->stack, uc->sp);
+	altstack_restore(g, &uc->stack, (uintptr_t)uc);
 	sig_note_blocked(uc->sigmask & ~load_rlx(&g->sig.mask));
 	sig_setmask(g, uc->sigmask);
 	for (;;) {
