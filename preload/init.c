@@ -144,10 +144,20 @@ static uintptr_t next_ip(uintptr_t ret)
 	return s ? s->next : ret;
 }
 
+/* In a signal frame, a call that is to be made again stands at its syscall instruction, as the kernel would leave it:
+ * unwinders know that place. resume_ip finds the way from there back into the trampoline. */
 static uintptr_t restart_ip(uintptr_t ret)
 {
 	const struct site *s = site_of_ret(ret);
-	return s ? site_restart(s) : ret;
+	return s ? s->addr : ret;
+}
+
+static uintptr_t resume_ip(uintptr_t ip)
+{
+	const struct site *s = site_of_addr(ip);
+	if (s && s->tramp && ip == s->addr)
+		return site_restart(s);
+	return site_resume(ip);
 }
 
 static void drop_rseq(void)
@@ -244,7 +254,7 @@ static void activate(void)
 	sched_init(procs);
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
-				       site_resume };
+				       resume_ip };
 	sig_init(&sc);
 	rt_opt.logfd = open_log();
 	state = Active;

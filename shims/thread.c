@@ -60,7 +60,9 @@ long shim_set_robust_list(struct regs *r)
 	if (A2(r) != sizeof(struct robust_head))
 		return -EINVAL;
 	g->robust_list = A1(r);
-	return 0;
+	/* Locks shared with other processes: when the process is killed, the kernel releases those of its first thread, the
+	 * one whose id it knows. */
+	return g->tid == (uint32_t)getm()->procid ? shim_raw(r) : 0;
 }
 
 long shim_get_robust_list(struct regs *r)
