@@ -256,6 +256,7 @@ static void activate(void)
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
 				       resume_ip };
 	sig_init(&sc);
+	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	rt_opt.logfd = open_log();
 	state = Active;
 	rewrite_blocked();

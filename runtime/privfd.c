@@ -49,7 +49,14 @@ static int dup_high(int fd, int n)
 	int limit = os_fd_limit();
 	int top = limit < PRIVATE_TOP ? limit : PRIVATE_TOP;
 	int r = top > n ? os_dupfd(fd, top - n) : -EINVAL;
-	return r >= 0 ? r : os_dupfd(fd, 3);
+	if (r >= 0)
+		return r;
+	int64_t old = os_raise_fd_limit(); /* the program has used up its own */
+	r = os_dupfd(fd, top);
+	if (r < 0)
+		r = os_dupfd(fd, 3);
+	os_restore_fd_limit(old);
+	return r;
 }
 
 static int take(int fd, bool stay)

@@ -1,0 +1,83 @@
+/* iotest.h: what the I/O programs share beyond check.h. */
+#ifndef IOTEST_H
+#define IOTEST_H
+
+#include "check.h"
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static inline int64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static inline void msleep(int ms)
+{
+    struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+    nanosleep(&ts, NULL);
+}
+
+static inline int listen_tcp(struct sockaddr_in *a, int backlog)
+{
+    socklen_t len = sizeof *a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    *a = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)a, sizeof *a) == 0 && listen(fd, backlog) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)a, &len) == 0);
+    return fd;
+}
+
+static inline int connect_tcp(const struct sockaddr_in *a)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) == 0);
+    return fd;
+}
+
+static inline void tcp_pair(int s[2])
+{
+    struct sockaddr_in a;
+    int l = listen_tcp(&a, 8);
+    s[0] = connect_tcp(&a);
+    s[1] = accept(l, NULL, NULL);
+    CHECK(s[1] >= 0);
+    close(l);
+}
+
+static inline void fill(unsigned char *p, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = (unsigned char)(seed + i * 7 + (i >> 8));
+}
+
+static inline void read_exact(int fd, void *p, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t r = read(fd, (char *)p + done, n - done);
+        CHECK(r > 0);
+        done += (size_t)r;
+    }
+}
+
+/* A thread that is about to block has blocked, most likely. */
+static inline void settle(void)
+{
+    msleep(30);
+}
+
+/* Makes the process threaded before anything else is tested. */
+static inline void *nothing(void *arg)
+{
+    return arg;
+}
+
+#endif
