@@ -20,6 +20,7 @@
 struct sig_config sig_cfg;
 int sig_pid;
 
+_Atomic uint32_t sig_nwaiting;
 static uint32_t next_target; /* slot: where the search for a G begins */
 
 bool text_is_ours(uintptr_t ip)
@@ -57,8 +58,25 @@ static bool wants(struct g *g, int sig)
 	return s == Grunning || !load_acq(&g->interrupt);
 }
 
+/* The kernel offers SIGCHLD first to the thread that made the child. We do not know it, but a thread that forks and then
+ * waits with sigwait is the case that matters: it must not be thrown away because the main G does not block it. */
+static struct g *awaiting_child(void)
+{
+	if (!load_rlx(&sig_nwaiting))
+		return NULL;
+	for (uint32_t i = 0; i < g_count(); i++) {
+		struct g *g = g_at(i);
+		if (g && atomic_load(&g->sig.waiting) & sigbit(SIGCHLD) && wants(g, SIGCHLD))
+			return g;
+	}
+	return NULL;
+}
+
 static struct g *choose(int sig)
 {
+	struct g *waiter = sig == SIGCHLD ? awaiting_child() : NULL;
+	if (waiter)
+		return waiter;
 	if (main_g && wants(main_g, sig))
 		return main_g;
 	uint32_t n = g_count();
@@ -145,7 +163,9 @@ static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct g
 {
 	int sig = info->signo;
 	uint64_t bit = sigbit(sig);
-	struct g *gate = to ? to : main_g;
+	struct g *gate = to ? to : main_g, *waiter;
+	if (!to && sig == SIGCHLD && (waiter = awaiting_child()))
+		gate = waiter;
 	struct sigpending *p = to ? &to->sig.pending : &sig_shared;
 	if (to && (to->sig.exiting || load_acq(&to->status) == Gdead))
 		return SentOk;

@@ -57,6 +57,7 @@ struct gsig {
 	_Atomic uint64_t unlifted; /* while in sigtimedwait: the mask before the awaited signals were let through */
 	_Atomic uint64_t waiting;  /* set of a sigtimedwait that is going on */
 	struct sigpending pending; /* directed at this G */
+	uint64_t exec_shared;	   /* during an exec: which of the pending signals were the process's */
 	uintptr_t alt_sp;
 	uint64_t alt_size;
 	int alt_flags;

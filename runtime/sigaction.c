@@ -166,6 +166,12 @@ void sig_actions_init(void)
 	count_handlers();
 }
 
+/* The G's that awaited signals are gone. */
+void sig_actions_after_fork(void)
+{
+	store_rlx(&sched.nhandlers, (uint32_t)nhandlers);
+}
+
 /* exec keeps SIG_IGN but turns handlers into SIG_DFL; where ours stands for SIG_IGN, the kernel must know. */
 void sig_actions_for_exec(void)
 {

@@ -72,6 +72,7 @@ bool sig_is_ignored(int sig);	   /* by choice or by default; siglock */
 void sig_oneshot(int sig);	   /* SA_RESETHAND; siglock */
 void sig_note_blocked(uint64_t set); /* somebody blocks these: from now on they come to us */
 void sig_actions_init(void);
+void sig_actions_after_fork(void);
 void sig_actions_for_exec(void);
 void sig_actions_after_exec(void);
 void sig_default_action(int sig, const struct ksiginfo *info); /* as the kernel does it; no lock held */
@@ -96,6 +97,7 @@ uint64_t sig_realmask(void);
 void sig_inbox_overflowed(void);
 extern struct sig_config sig_cfg;
 extern int sig_pid;
+extern _Atomic uint32_t sig_nwaiting; /* G's in sigtimedwait */
 
 /* --- sigentry.c --- */
 struct kuc;

@@ -101,6 +101,8 @@ void sig_after_fork_child(struct g *self)
 	sigq_reset_after_fork();
 	self->sig.pending = (struct sigpending){ 0 };
 	sig_timer_reset();
+	store_rlx(&sig_nwaiting, 0);
+	sig_actions_after_fork();
 	store_rlx(&self->interrupt, 0);
 }
 
@@ -113,14 +115,20 @@ void sig_before_exec(struct g *g)
 	sig_drain();
 	sig_actions_for_exec();
 	real_mask(SIG_SETMASK, mask, NULL);
+	g->sig.exec_shared = load_rlx(&sig_shared.set) & mask;
+	/* To this kernel thread, where they are blocked: no other M must take them if the exec fails. */
 	while (sig_take_waited(g, mask, &info))
-		sys3(__NR_rt_sigqueueinfo, sig_pid, info.signo, &info);
+		sys4(__NR_rt_tgsigqueueinfo, sig_pid, os_gettid(), info.signo, &info);
 }
 
-/* The signals that were handed to the kernel come back to the handler, and are pending again. */
+/* Takes back what was handed to the kernel. */
 void sig_after_exec_failed(struct g *g)
 {
-	(void)g;
+	uint64_t mask = load_rlx(&g->sig.mask);
+	int64_t none[2] = { 0, 0 };
+	struct ksiginfo info;
 	sig_actions_after_exec();
+	while (sys4(__NR_rt_sigtimedwait, &mask, &info, none, 8) > 0)
+		sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
 	real_mask(SIG_SETMASK, sig_realmask(), NULL);
 }

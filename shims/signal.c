@@ -89,6 +89,7 @@ static bool wait_for(struct g *g, uint64_t set, int64_t deadline, struct ksiginf
 	atomic_store(&g->sig.unlifted, mask);
 	atomic_store(&g->sig.waiting, set);
 	atomic_fetch_add(&sched.nhandlers, 1);
+	atomic_fetch_add(&sig_nwaiting, 1);
 	sig_setmask(g, mask & ~set);
 	for (;;) {
 		bool woken = sig_park(g, deadline);
@@ -99,6 +100,7 @@ static bool wait_for(struct g *g, uint64_t set, int64_t deadline, struct ksiginf
 	}
 	sig_setmask(g, mask);
 	atomic_fetch_sub(&sched.nhandlers, 1);
+	atomic_fetch_sub(&sig_nwaiting, 1);
 	atomic_store(&g->sig.waiting, 0);
 	atomic_store(&g->sig.unlifted, 0);
 	sig_deliverable(g);
