@@ -15,6 +15,11 @@
  * waiter writes state Busy, then reads fd; the closer writes fd, then reads state (both sequentially consistent), and
  * waits while it is Busy.
  *
+ * A G that writes to a pipe or eventfd of its own process need not leave it to epoll to find the reader: it counts the
+ * event and claims the waiter itself (fdesc_poke), which saves the epoll_wait of each hand-off. The pipe's other end is
+ * found by its inode through a small table of hints; a wrong hint only costs the saving. epoll reports the same edge
+ * again, later and in a batch: at worst one try in vain.
+ *
  * Lock order: one descriptor at a time, except fdesc_move (the duplicate is visible to nobody yet). Then the run queue's.
  */
 #include "netpoll.h"
@@ -107,6 +112,15 @@ static void wake_locked(struct fdesc *e, enum iodir dir, bool all, struct gqueue
 	} while (w != head);
 }
 
+/* One G goes to runnext, like any that the running one hands off to. */
+static void ready_all(struct gqueue *out)
+{
+	if (out->n == 1)
+		ready(gqueue_pop(out));
+	else if (out->n)
+		ready_list(out);
+}
+
 static struct fdesc *lock_of(struct iowait *w)
 {
 	for (;;) {
@@ -139,6 +153,27 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 		}
 	}
 	unlock(&e->lock);
+}
+
+#define NHINTS 256
+static _Atomic uint32_t reader_hint[NHINTS]; /* by inode: where a G last waited to read from a pipe */
+
+struct fdesc *pipe_reader(struct fdesc *e)
+{
+	uint32_t ino = load_rlx(&e->ino);
+	struct fdesc *r = fdesc_get((int)load_rlx(&reader_hint[ino % NHINTS]));
+	bool waits = r && load_rlx(&r->ino) == ino && load_rlx(&r->kind) == KindPipe && r->waiters[DirRead];
+	return waits ? r : NULL;
+}
+
+void fdesc_poke(struct fdesc *e)
+{
+	struct gqueue out = { 0 };
+	lock(&e->lock);
+	store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
+	wake_locked(e, DirRead, false, &out);
+	unlock(&e->lock);
+	ready_all(&out);
 }
 
 /* --- waiting --- */
@@ -174,6 +209,8 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 	if (r == 0) {
 		if (!w->linked)
 			link_locked(e, w);
+		if (w->dir == DirRead && load_rlx(&e->kind) == KindPipe)
+			store_rlx(&reader_hint[load_rlx(&e->ino) % NHINTS], (uint32_t)load_rlx(&w->fd));
 		w->seq = wait_seq;
 		store_rlx(&w->state, StateArmed);
 	}
@@ -233,8 +270,7 @@ void iowait_end(struct iowait *w)
 	unlock(&e->lock);
 	if (dup >= 0)
 		privfd_close(dup);
-	if (out.n)
-		ready_list(&out);
+	ready_all(&out);
 }
 
 /* --- what is remembered about a number --- */
@@ -254,6 +290,12 @@ void fdesc_set_kind(struct fdesc *e, enum fdkind kind)
 	if (!load_rlx(&e->closing))
 		store_rlx(&e->kind, (uint8_t)kind);
 	unlock(&e->lock);
+}
+
+void fdesc_set_pipe(struct fdesc *e, uint32_t ino)
+{
+	store_rlx(&e->ino, ino);
+	fdesc_set_kind(e, KindPipe);
 }
 
 void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch)
@@ -348,8 +390,7 @@ void fdesc_move(struct fdesc *e, int fd, int dup)
 		netpoll_unregister(fd);
 	reset_locked(e);
 	unlock(&e->lock);
-	if (out.n)
-		ready_list(&out);
+	ready_all(&out);
 	for (int i = 0; to && i < 1000 && any_busy(to); i++)
 		os_osyield();
 	if (unused)

@@ -45,6 +45,7 @@ struct fdesc {
 	_Atomic uint8_t kind;
 	_Atomic uint8_t flags;
 	_Atomic uint16_t closing; /* closes under way: nothing may be remembered about the number */
+	_Atomic uint32_t ino;	  /* with KindPipe: both ends have the same */
 	struct iowait *waiters[2];
 } __attribute__((aligned(64)));
 
@@ -92,11 +93,17 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 enum iowake iowait_sleep(struct iowait *w, uint32_t seen);
 void iowait_end(struct iowait *w);
 
+/* The program itself made e readable: its waiters need not wait for epoll to say so. */
+void fdesc_poke(struct fdesc *e);
+/* The descriptor on which a G waits to read from the pipe that e writes to, if one of this process's does; else NULL. */
+struct fdesc *pipe_reader(struct fdesc *e);
+
 /* The parts of iowait_sleep, for a G that waits for several descriptors (poll). */
 int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen); /* 0 armed, 1 there was an event, or -errno */
 enum iowake iowait_park(struct g *g, uint32_t wait_seq, int64_t deadline);
 
 void fdesc_set_kind(struct fdesc *e, enum fdkind kind);
+void fdesc_set_pipe(struct fdesc *e, uint32_t ino);
 void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch);
 void fdesc_forget(struct fdesc *e);	 /* what was remembered turned out wrong */
 int fdesc_highest(void);

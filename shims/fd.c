@@ -67,8 +67,8 @@ enum fdkind fd_kind_ask(struct fdesc *e, int fd)
 		k = socket_kind(fd);
 		break;
 	case S_IFIFO:
-		k = KindPipe;
-		break;
+		fdesc_set_pipe(e, (uint32_t)st.st_ino);
+		return KindPipe;
 	case S_IFCHR:
 		k = chardev_kind(e, fd);
 		break;

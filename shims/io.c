@@ -175,6 +175,14 @@ static long write_poll_first(struct regs *r, struct fdesc *e)
 static long write_pipe(struct regs *r, struct fdesc *e)
 {
 	struct kiovec iov = { A2(r), A3(r) };
+	struct fdesc *reader = pipe_reader(e);
+	if (reader && A3(r) <= PIPE_BUF) {
+		/* A reader waits: the pipe is empty, and the plain call is cheaper and does not block. */
+		long n = shim_may_block(r);
+		if (n > 0)
+			fdesc_poke(reader);
+		return n;
+	}
 	uint32_t seen = fdesc_seen(e, DirWrite);
 	long ret = sys6(__NR_pwritev2, (long)A1(r), (long)&iov, 1, -1, 0, RWF_NOWAIT);
 	if (likely(ret == (long)A3(r)))
@@ -206,6 +214,12 @@ long shim_write(struct regs *r)
 	}
 	case KindPipe:
 		return A3(r) ? write_pipe(r, e) : shim_raw(r);
+	case KindEvent: {
+		long ret = shim_may_block(r);
+		if (ret > 0 && e->waiters[DirRead])
+			fdesc_poke(e);
+		return ret;
+	}
 	case KindPoll:
 		return write_poll_first(r, e);
 	default:
