@@ -30,6 +30,10 @@ static void *waits_timed(void *arg)
     return NULL;
 }
 
+/*
+ * Moves `n` in all. The kernel may let a waiter queue itself anew where it began, when a wake-up that was meant for an
+ * earlier wait of its thread comes late; move_strays puts such waiters where they were.
+ */
 static void move(int op, int n)
 {
     while (n > 0) {
@@ -40,6 +44,12 @@ static void move(int op, int n)
     }
 }
 
+static void move_strays(int op)
+{
+    sleep_ms(5);
+    CHECK(futex2(&from, op, 0, INT_MAX, &to, 0) >= 0);
+}
+
 static void requeue(int op)
 {
     pthread_t threads[N];
@@ -47,6 +57,7 @@ static void requeue(int op)
     for (int i = 0; i < N; i++)
         threads[i] = start(waits_on_from, NULL);
     move(op, N);
+    move_strays(op);
     CHECK(__atomic_load_n(&returned, __ATOMIC_SEQ_CST) == 0);
     CHECK(futex(&from, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0) == 0);
     CHECK(futex(&to, FUTEX_WAKE_PRIVATE, 3, NULL, NULL, 0) == 3);
@@ -77,6 +88,7 @@ static void wake_op(int op, uint32_t oparg, int cmp, uint32_t cmparg, uint32_t b
         sched_yield();
     while (futex2(&to, FUTEX_REQUEUE_PRIVATE, 0, 1, &to, 0) == 0)
         sched_yield();
+    sleep_ms(5); /* and no late wake-up takes them away for a moment */
     CHECK(futex2(&from, FUTEX_WAKE_OP_PRIVATE, 1, 1, &to, FUTEX_OP(op, oparg, cmp, cmparg)) == 1 + wakes_to);
     CHECK(to == after);
     CHECK(futex(&to, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) == 1 - wakes_to);
