@@ -97,6 +97,7 @@ struct g {
 	_Atomic uint32_t preempt;    /* give the P away at the next chance */
 	_Atomic uint32_t interrupt;  /* a signal is deliverable: blocking calls return -EINTR */
 	struct regs *regs;	     /* the entry frame while inshim */
+	void *xstate;		     /* extended state of the site beside it, NULL if it can have none */
 
 	uintptr_t stack_lo, stack_hi; /* 0 where unknown */
 	uintptr_t clear_tid;	      /* CLONE_CHILD_CLEARTID */
@@ -160,6 +161,7 @@ struct m {
 	int locks; /* runtime locks held */
 	uint32_t rank;
 	uint64_t nsyscall;
+	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
 };
 
 #define RUNQ_LEN 256
@@ -265,8 +267,11 @@ extern struct rt_options rt_opt;
 
 /* proc.c: the scheduler */
 void sched_init(int gomaxprocs);
-_Noreturn void schedule(void);
-_Noreturn void execute(struct g *g, bool inherit); /* Grunnable → Grunning, here and now */
+/* These three, and whatever runs on g0 through arch_mcall, end in arch_gogo and do not come back. They are not declared
+ * _Noreturn, so that compilers jump to the next of them instead of calling it: calls that never return put the
+ * processor's prediction of return addresses out of step, which costs a hand-off more than all locked instructions. */
+void schedule(void);
+void execute(struct g *g, bool inherit); /* Grunnable → Grunning, here and now */
 _Noreturn void m_start(struct m *m);
 void ready(struct g *g);	    /* Gwaiting → Grunnable, on the current P's runnext */
 void ready_last(struct g *g);	    /* the same, at the ring's end */
@@ -286,7 +291,7 @@ void procresize(int n);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
-_Noreturn void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */
+void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */
 
 /* runq.c */
 void runq_put(struct p *pp, struct g *g, bool next);
@@ -308,8 +313,8 @@ struct g *g_by_tid(uint32_t tid);
 struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
 uint32_t g_count(void);
 void g_reinit_after_fork(struct g *self);
-void g_off_cpu(struct g *g);
-void g_on_cpu(struct g *g, struct p *pp);
+void g_off_cpu(struct m *m, struct g *g);
+void g_on_cpu(struct m *m, struct g *g, struct p *pp);
 
 /* park.c */
 uint32_t wait_begin(struct g *g, enum waitreason why);	 /* opens the wait record; returns its number */

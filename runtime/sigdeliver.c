@@ -73,7 +73,7 @@ static long deliver_exit(void *p)
 		return 0;
 	uint8_t *fp = __builtin_alloca(arch_fpsize() + 64);
 	fp = (uint8_t *)align_up((uintptr_t)fp, 64);
-	arch_sig_site(&c, a->r, is_restart_code(a->ret) ? -EINTR : a->ret, fp);
+	arch_sig_site(&c, a->r, is_restart_code(a->ret) ? -EINTR : a->ret, g->xstate, fp);
 	if (restarts(a->ret, d.sa.flags))
 		arch_sig_site_restart(&c, a->r);
 	enter_handlers(&c, g, &d);

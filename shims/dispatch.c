@@ -59,7 +59,7 @@ static long leave(struct g *g, struct regs *r, long ret)
 	return ret;
 }
 
-long shim_dispatch(struct regs *r)
+long shim_dispatch(struct regs *r, void *xstate)
 {
 	struct m *m = getm();
 	if (unlikely(!m || m->foreign))
@@ -67,6 +67,7 @@ long shim_dispatch(struct regs *r)
 	struct g *g = m->curg;
 	store_rlx(&g->inshim, 1);
 	g->regs = r;
+	g->xstate = xstate;
 	long ret;
 	do {
 		ret = shim_table[r->rax](r);

@@ -26,8 +26,8 @@ typedef long (*shim_fn)(struct regs *r);
 extern const shim_fn shim_table[NSYSCALLS];
 extern uint8_t shim_served[NSYSCALLS]; /* the same as bytes, read by the entry stub */
 
-/* Called by the entry stub for every served number. */
-long shim_dispatch(struct regs *r);
+/* Called by the entry stub for every served number. xstate: extended state that the stub saved, or NULL. */
+long shim_dispatch(struct regs *r, void *xstate);
 /* Called by the entry stub of a new thread before its first instruction. */
 void shim_thread_begin(struct regs *r);
 

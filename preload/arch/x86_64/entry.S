@@ -73,6 +73,7 @@ entry_baseline:
 	.cfi_startproc
 	ENTER
 	and	$-16, %rsp
+	xor	%esi, %esi
 	call	shim_dispatch
 	LEAVE
 	.cfi_endproc
@@ -102,6 +103,7 @@ entry_extended:
 	mov	$XSAVE_MASK, %eax
 	xor	%edx, %edx
 	xsavec	(%rsp)
+	mov	%rsp, %rsi
 	call	shim_dispatch
 	mov	%rax, %r12
 	mov	$XSAVE_MASK, %eax

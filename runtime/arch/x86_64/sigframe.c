@@ -29,6 +29,7 @@
 #define EFLAGS_DROPPED (0x100u | 0x400 | 0x10000) /* TF DF RF */
 
 #define XFEATURES_AMX (3ULL << 17) /* the kernel's frames have them only for threads that asked */
+#define XFEATURES_ENTRY 0xe7 /* XSAVE_MASK of the entry stub */
 #define AUTODISARM (1u << 31)
 #define MIN_ALTSTACK 2048
 #define ROOM_TO_PARK 2048
@@ -236,8 +237,11 @@ bool arch_sig_push_call(struct kuc *c, struct g *g, void (*fn)(void))
 	return arch_sig_push(c, g, &d);
 }
 
-void arch_sig_site(struct kuc *c, const struct regs *r, long ret, void *fp)
+/* What the shim's parking may have lost of a site's state comes from the entry stub's copy. */
+void arch_sig_site(struct kuc *c, const struct regs *r, long ret, const void *xstate, void *fp)
 {
+	if (xstate)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(xstate), "a"(XFEATURES_ENTRY), "d"(0) : "memory");
 	uintptr_t ip = sig_cfg.next_ip(r->ret);
 	*c = (struct kuc){
 		.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (xfeatures ? UC_FP_XSTATE : 0),

@@ -40,7 +40,7 @@ bool arch_sig_push(struct kuc *c, struct g *g, const struct sigdelivery *d);
 /* The same for a function of ours that takes no argument and may park; false if there is no room. */
 bool arch_sig_push_call(struct kuc *c, struct g *g, void (*fn)(void));
 /* The program's context at the end of a shim. fp must have room for arch_fpsize() bytes, 64-aligned. */
-void arch_sig_site(struct kuc *c, const struct regs *r, long ret, void *fp);
+void arch_sig_site(struct kuc *c, const struct regs *r, long ret, const void *xstate, void *fp);
 void arch_sig_site_restart(struct kuc *c, const struct regs *r);
 size_t arch_fpsize(void);
 void arch_sig_init(void);
