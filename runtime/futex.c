@@ -2,8 +2,8 @@
  *
  * Waiters lie in buckets hashed by address, in order of arrival. A waiter is queued and the word compared under the
  * bucket's lock, and a waker takes that lock after it changed the word; so either the waiter sees the new value or the
- * waker sees the waiter. A waker first looks at the bucket's count without the lock: the waiter raises it before it
- * compares (both with full barriers), as in the kernel.
+ * waker sees the waiter. A count of waiters that spares the waker the lock, as in the kernel, would cost a full
+ * barrier on either side, which is what the lock costs.
  * Who ends a wait is decided by the wait record (park.c), not by the queue: a waker that finds a waiter whose record
  * somebody else has claimed drops it and goes on to the next, so no wake-up is lost on a thread that timed out.
  */
@@ -63,7 +63,6 @@ void futex_unlink_locked(struct futexbucket *b, struct futexw *w)
 		b->tail = w->prev;
 	w->next = w->prev = NULL;
 	store_rel(&w->bucket, NULL);
-	atomic_fetch_sub(&b->nwaiters, 1);
 }
 
 /* The waiter leaves whatever bucket it is in by now (a requeue may have moved it). */
@@ -83,7 +82,6 @@ long futex_queue(struct futexw *w, uint32_t val)
 {
 	struct futexbucket *b = futex_bucket(w->addr);
 	uint32_t now;
-	atomic_fetch_add(&b->nwaiters, 1);
 	lock(&b->lock);
 	int err = arch_user_load32((const void *)w->addr, &now);
 	if (err == 0 && now == val) {
@@ -91,7 +89,6 @@ long futex_queue(struct futexw *w, uint32_t val)
 		unlock(&b->lock);
 		return 0;
 	}
-	atomic_fetch_sub(&b->nwaiters, 1);
 	unlock(&b->lock);
 	return err ? -EFAULT : -EAGAIN;
 }
@@ -137,9 +134,6 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
 	long woken = 0;
-	atomic_thread_fence(memory_order_seq_cst); /* the caller's store, then our look at the count */
-	if (load_rlx(&b->nwaiters) == 0)
-		return 0;
 	lock(&b->lock);
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
@@ -181,7 +175,6 @@ void futex_reset(void)
 	for (uint32_t i = 0; i < NBUCKETS; i++) {
 		struct futexbucket *b = &buckets[i];
 		store_rlx(&b->lock.v, 0);
-		store_rlx(&b->nwaiters, 0);
 		b->head = b->tail = NULL;
 		b->lock.rank = RankFutex;
 	}

@@ -7,7 +7,6 @@
 
 struct futexbucket {
 	struct lock lock;
-	_Atomic uint32_t nwaiters; /* also counts those about to queue */
 	struct futexw *head, *tail;
 } __attribute__((aligned(64)));
 

@@ -34,7 +34,6 @@ long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove,
 		if (a == b)
 			continue;
 		futex_unlink_locked(a, w);
-		atomic_fetch_add(&b->nwaiters, 1);
 		futex_enqueue_locked(b, w);
 	}
 	futex_unlock2(a, b);

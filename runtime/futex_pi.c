@@ -49,7 +49,6 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try)
 	struct futexbucket *b = futex_bucket(addr);
 	struct futexw *w = &g->fw;
 	uint32_t v;
-	atomic_fetch_add(&b->nwaiters, 1);
 	lock(&b->lock);
 	long r = try_take(addr, g->tid, !try, &v);
 	if (r == 0 && try)
@@ -57,7 +56,6 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try)
 	if (r == 0 && !g_by_tid(v & FUTEX_TID_MASK))
 		r = -ESRCH;
 	if (r != 0) {
-		atomic_fetch_sub(&b->nwaiters, 1);
 		unlock(&b->lock);
 		return r == 1 ? 0 : r;
 	}
@@ -173,7 +171,6 @@ long futex_cmp_requeue_pi(uintptr_t from, uintptr_t to, uint32_t nmove, uint32_t
 		w->addr = g->wait_addr = to;
 		w->pi = 1;
 		w->requeue_pi = 0;
-		atomic_fetch_add(&b->nwaiters, 1);
 		futex_enqueue_locked(b, w);
 		done++;
 	}

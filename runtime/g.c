@@ -26,14 +26,14 @@ static const uint8_t legal[6] = {
 	[Gdead] = 1 << Gidle,
 };
 
+/* No compare-and-swap: in every state exactly one party may move the G on (table in runtime.h). */
 void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
 {
-	uint32_t old = from;
 	check(legal[from] & 1 << to);
-	/* release: the G's saved state is visible to whoever sees the new status */
-	if (unlikely(!atomic_compare_exchange_strong_explicit(&g->status, &old, to, memory_order_acq_rel,
-							      memory_order_relaxed)))
+	if (unlikely(load_rlx(&g->status) != from))
 		throw("g_setstatus: the G is not in the state that it should leave");
+	/* release: the G's saved state is visible to whoever sees the new status */
+	store_rel(&g->status, to);
 }
 
 uint32_t g_count(void)
@@ -150,19 +150,22 @@ void g_free(struct g *g)
 	unlock(&sched.lock);
 }
 
-/* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. */
-void g_off_cpu(struct g *g)
+/* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves
+ * and the one that comes, unless the M slept between them. */
+void g_off_cpu(struct m *m, struct g *g)
 {
 	uint64_t now = arch_cputicks();
 	g->cputicks += now - g->run_start;
 	g->wait_ticks = now;
+	m->ticks = now;
 }
 
-void g_on_cpu(struct g *g, struct p *pp)
+void g_on_cpu(struct m *m, struct g *g, struct p *pp)
 {
-	g->run_start = arch_cputicks();
+	g->run_start = m->ticks ? m->ticks : arch_cputicks();
+	m->ticks = 0;
 	g->switches++;
-	if (g->lastp != pp) {
+	if (unlikely(g->lastp != pp)) {
 		g->migrations++;
 		g->lastp = pp;
 	}

@@ -1,73 +1,45 @@
-/* lock.c - a three-state futex lock: free, held, held with sleepers.
+/* lock.c - the slow half of the runtime's lock: a contender spins, then yields the CPU, then sleeps a little.
  *
- * Held times are far shorter than a sleep, so a contender spins a little first; it sleeps because the holder's kernel
- * thread may have been descheduled. Works without an M too (a kernel thread of the program's own making).
+ * Held times are tens of nanoseconds and holders are never preempted by the runtime, so contention that outlasts the
+ * spinning means that the kernel took the CPU from the holder: yielding gives it back. Releasing is then a plain store.
+ * Rejected: a futex lock with a word for sleepers; its release is a second locked instruction, 7 ns in every one of
+ * the two locks of a hand-off, for sleepers that hardly ever exist.
  */
 #include "runtime.h"
 
-#define SPINS 40
+#define SPINS 100
+#define YIELDS 20
 
-static void rank_push(struct lock *l)
+void lock_contended(struct lock *l)
 {
-#ifdef PRELOOM_DEBUG
+	for (unsigned i = 0;; i++) {
+		if (load_rlx(&l->v) == 0 && trylock(l))
+			return;
+		if (i < SPINS)
+			arch_pause();
+		else if (i < SPINS + YIELDS)
+			os_osyield();
+		else
+			os_usleep(20 * NSEC_PER_USEC);
+	}
+}
+
+/* Debug builds: locks are taken in ascending order of rank; two futex buckets may be held, by address. */
+void lock_rank_push(struct lock *l)
+{
 	struct m *m = getm();
 	if (!m || m->foreign)
 		return;
-	/* ascending order; two futex buckets may be held, by address */
 	check(!(m->rank >> (l->rank + (l->rank == RankFutex))));
 	m->rank |= 1u << l->rank;
 	m->locks++;
-#else
-	(void)l;
-#endif
 }
 
-static void rank_pop(struct lock *l)
+void lock_rank_pop(struct lock *l)
 {
-#ifdef PRELOOM_DEBUG
 	struct m *m = getm();
 	if (!m || m->foreign)
 		return;
 	m->rank &= ~(1u << l->rank);
 	m->locks--;
-#else
-	(void)l;
-#endif
-}
-
-bool trylock(struct lock *l)
-{
-	uint32_t v = 0;
-	if (!atomic_compare_exchange_strong_explicit(&l->v, &v, 1, memory_order_acquire, memory_order_relaxed))
-		return false;
-	rank_push(l);
-	return true;
-}
-
-void lock(struct lock *l)
-{
-	uint32_t v = 0;
-	if (unlikely(!atomic_compare_exchange_strong_explicit(&l->v, &v, 1, memory_order_acquire,
-							      memory_order_relaxed))) {
-		for (int i = 0; i < SPINS; i++) {
-			arch_pause();
-			v = 0;
-			if (load_rlx(&l->v) == 0 &&
-			    atomic_compare_exchange_strong_explicit(&l->v, &v, 1, memory_order_acquire,
-								    memory_order_relaxed))
-				goto held;
-		}
-		while (atomic_exchange_explicit(&l->v, 2, memory_order_acquire) != 0)
-			os_futex_sleep(&l->v, 2, -1);
-	}
-held:
-	rank_push(l);
-}
-
-void unlock(struct lock *l)
-{
-	rank_pop(l);
-	/* release: pairs with the acquire in lock */
-	if (unlikely(atomic_exchange_explicit(&l->v, 0, memory_order_release) == 2))
-		os_futex_wake(&l->v, 1);
 }

@@ -20,14 +20,40 @@ enum lockrank {
 };
 
 struct lock {
-	_Atomic uint32_t v; /* 0 free, 1 held, 2 held and somebody may sleep */
+	_Atomic uint32_t v; /* 0 free, 1 held */
 	uint32_t rank;
 };
 
 #define LOCK_INIT(r) { 0, (r) }
 
-void lock(struct lock *l);
-void unlock(struct lock *l);
-bool trylock(struct lock *l);
+void lock_contended(struct lock *l); /* lock.c: spin, then yield, then sleep */
+void lock_rank_push(struct lock *l);
+void lock_rank_pop(struct lock *l);
+
+static inline bool trylock(struct lock *l)
+{
+	uint32_t v = 0;
+	/* acquire: pairs with the release in unlock */
+	if (!atomic_compare_exchange_strong_explicit(&l->v, &v, 1, memory_order_acquire, memory_order_relaxed))
+		return false;
+#ifdef PRELOOM_DEBUG
+	lock_rank_push(l);
+#endif
+	return true;
+}
+
+static inline void lock(struct lock *l)
+{
+	if (unlikely(!trylock(l)))
+		lock_contended(l);
+}
+
+static inline void unlock(struct lock *l)
+{
+#ifdef PRELOOM_DEBUG
+	lock_rank_pop(l);
+#endif
+	store_rel(&l->v, 0); /* release: pairs with the acquire in trylock */
+}
 
 #endif

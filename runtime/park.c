@@ -75,17 +75,20 @@ enum wake wait_cancel(struct g *g)
 
 static void park_m(struct g *g)
 {
-	g_off_cpu(g);
-	g_setstatus(g, Grunning, Gwaiting);
-	/* The change of status is a full fence: either we see the signal, or its sender sees the wait record. */
-	if (unlikely(load_acq(&g->interrupt)) && sig_wait_interruptible(g->waitreason))
-		wait_claim(g, (uint32_t)(load_rlx(&g->wait) >> SEQ_SHIFT), WakeSignal);
 	uint64_t old = load_acq(&g->wait);
+	g_off_cpu(getm(), g);
+	g_setstatus(g, Grunning, Gwaiting);
 	/* release: whoever claims Parked may run the G's saved stack */
 	if ((old & STATE_MASK) == WaitPrepared &&
-	    atomic_compare_exchange_strong_explicit(&g->wait, &old, (old & ~(uint64_t)STATE_MASK) | WaitParked,
-						    memory_order_release, memory_order_acquire))
-		schedule();
+	    atomic_compare_exchange_strong(&g->wait, &old, (old & ~(uint64_t)STATE_MASK) | WaitParked)) {
+		/* seq_cst, the exchange being a full fence: either we see the signal, or its sender sees Parked. From here
+		 * on the G may be anybody's, unless we claim it ourselves. */
+		if (likely(!load_acq(&g->interrupt)) || !sig_wait_interruptible(g->waitreason) ||
+		    wait_claim(g, (uint32_t)(old >> SEQ_SHIFT), WakeSignal) != ClaimParked) {
+			schedule();
+			return;
+		}
+	}
 	g_setstatus(g, Gwaiting, Grunnable);
 	execute(g, true);
 }

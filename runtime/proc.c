@@ -244,7 +244,7 @@ static void startlockedm(struct g *g)
 	stopm();
 }
 
-_Noreturn void wired_wait_for_p(struct g *g)
+void wired_wait_for_p(struct g *g)
 {
 	struct m *m = getm();
 	lock(&sched.lock);
@@ -349,7 +349,7 @@ void ready_list(struct gqueue *q)
 
 static void gosched_m(struct g *g)
 {
-	g_off_cpu(g);
+	g_off_cpu(getm(), g);
 	g_setstatus(g, Grunning, Grunnable);
 	lock(&sched.lock);
 	globrunq_put_locked(g);
@@ -365,7 +365,7 @@ void gosched(void)
 static void goyield_m(struct g *g)
 {
 	struct p *pp = getm()->p;
-	g_off_cpu(g);
+	g_off_cpu(getm(), g);
 	g_setstatus(g, Grunning, Grunnable);
 	runq_put(pp, g, false);
 	schedule();
@@ -532,6 +532,7 @@ static struct g *findrunnable(bool *inherit)
 		struct g *g = findrunnable_try(m, inherit);
 		if (g)
 			return g;
+		m->ticks = 0;
 		lock(&sched.lock);
 		if (sched.runq.n) {
 			g = globrunq_get_locked(m->p, 0);
@@ -567,7 +568,7 @@ static struct g *findrunnable(bool *inherit)
 	}
 }
 
-_Noreturn void execute(struct g *g, bool inherit)
+void execute(struct g *g, bool inherit)
 {
 	struct m *m = getm();
 	struct p *pp = m->p;
@@ -578,7 +579,7 @@ _Noreturn void execute(struct g *g, bool inherit)
 	if (!inherit)
 		store_rlx(&pp->schedtick, load_rlx(&pp->schedtick) + 1);
 	pp->nswitch++;
-	g_on_cpu(g, pp);
+	g_on_cpu(m, g, pp);
 	arch_gogo(g);
 }
 
@@ -590,21 +591,24 @@ static void reset_spinning(struct m *m)
 	wakep();
 }
 
-_Noreturn void schedule(void)
+void schedule(void)
 {
 	struct m *m = getm();
 	m->curg = NULL;
 	if (unlikely(m->lockedg)) {
 		stoplockedm();
 		execute(m->lockedg, false);
+		return;
 	}
 	for (;;) {
 		bool inherit;
 		struct g *g = findrunnable(&inherit);
 		if (m->spinning)
 			reset_spinning(m);
-		if (likely(!g->lockedm))
+		if (likely(!g->lockedm)) {
 			execute(g, inherit);
+			return;
+		}
 		startlockedm(g);
 	}
 }
@@ -620,6 +624,7 @@ _Noreturn void m_start(struct m *m)
 	acquirep(m->nextp);
 	m->nextp = NULL;
 	schedule();
+	throw("m_start: the scheduler came back");
 }
 
 /* Makes the calling thread, the only one, M 0 with P 0, running the main G. */
@@ -643,7 +648,7 @@ void sched_init(int gomaxprocs)
 	m0.curg = g;
 	main_g = g;
 	g_setstatus(g, Gidle, Grunning);
-	g_on_cpu(g, &allp[0]);
+	g_on_cpu(&m0, g, &allp[0]);
 	store_rlx(&sched.ngs, 1);
 	sched.active = true;
 }

@@ -133,6 +133,11 @@ void runq_put(struct p *pp, struct g *g, bool next)
 	if (rt_opt.chaos && next && m_fastrand(getm()) % 2)
 		next = false;
 	if (next) {
+		/* Only the owner fills an empty slot: no need to exchange. */
+		if (likely(!load_rlx(&pp->runnext))) {
+			store_rel(&pp->runnext, g);
+			return;
+		}
 		g = atomic_exchange_explicit(&pp->runnext, g, memory_order_acq_rel);
 		if (!g)
 			return;

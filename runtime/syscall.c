@@ -32,7 +32,7 @@ void entersyscall_block(int nr)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
-	g_off_cpu(g);
+	g_off_cpu(m, g);
 	struct p *pp = enter(m, g, nr);
 	m->oldp = NULL;
 	store_rel(&pp->status, Pidle);
@@ -54,9 +54,12 @@ static void exitsyscall_m(struct g *g)
 	if (pp) {
 		acquirep(pp);
 		execute(g, false);
+		return;
 	}
-	if (unlikely(g->lockedm))
+	if (unlikely(g->lockedm)) {
 		wired_wait_for_p(g);
+		return;
+	}
 	stopm();
 	schedule();
 }
@@ -84,7 +87,7 @@ void exitsyscall(void)
 		if (pp) {
 			acquirep(pp);
 			g_setstatus(g, Gsyscall, Grunning);
-			g_on_cpu(g, pp);
+			g_on_cpu(m, g, pp);
 			return;
 		}
 	}

@@ -108,7 +108,7 @@ static void exit_m(struct g *g)
 {
 	struct m *m = getm();
 	uintptr_t clear = g->clear_tid;
-	g_off_cpu(g);
+	g_off_cpu(m, g);
 	g_setstatus(g, Grunning, Gdead);
 	m->curg = NULL;
 	if (g->lockedm) {

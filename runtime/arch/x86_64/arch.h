@@ -101,7 +101,7 @@ static inline void arch_pause(void)
  * Comes back when somebody runs arch_gogo(g). */
 void arch_mcall(void (*fn)(struct g *));
 /* Runs g from where it left off, on this M; abandons the current stack. */
-_Noreturn void arch_gogo(struct g *g);
+void arch_gogo(struct g *g);
 /* Where a G made by clone begins: its stack pointer at a struct regs, result 0. */
 extern const char arch_thread_entry[];
 
