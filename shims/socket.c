@@ -37,9 +37,9 @@ struct kmsghdr {
 };
 _Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
 
-static inline void note_drained(struct fdesc *e, enum fdkind k, uint32_t seen, long got, uint64_t wanted)
+static inline void note_drained(struct fdesc *e, enum fdkind k, long flags, uint32_t seen, long got, uint64_t wanted)
 {
-	if (k == KindTCP && got > 0 && (uint64_t)got < wanted && load_rlx(&e->flags) & FD_REG)
+	if (k == KindTCP && !(flags & MSG_PEEK) && got > 0 && (uint64_t)got < wanted && load_rlx(&e->flags) & FD_REG)
 		store_rlx(&e->drained, seen + 1);
 }
 
@@ -94,7 +94,7 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 		return io_end(&c, ret);
 	ret = io_loop(&c);
 	if (c.e == e)
-		note_drained(e, k, c.seen, ret, (uint64_t)c.a[2]);
+		note_drained(e, k, flags, c.seen, ret, (uint64_t)c.a[2]);
 	return ret;
 }
 
@@ -108,8 +108,7 @@ long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 			call ? (long)A5(r) : 0, call ? (long)A6(r) : 0);
 	if (ret == -EAGAIN || (unlikely(flags & MSG_WAITALL) && ret > 0 && ret < (long)A3(r)))
 		return recv_wait(r, e, k, flags, seen, ret);
-	if (!(flags & MSG_PEEK))
-		note_drained(e, k, seen, ret, A3(r));
+	note_drained(e, k, flags, seen, ret, A3(r));
 	return ret;
 }
 

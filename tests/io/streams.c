@@ -151,6 +151,33 @@ static void ping(int tcp)
     end();
 }
 
+static void *peeked_to(void *arg)
+{
+    char b[100];
+    for (int i = 0; i < 50; i++) {
+        ssize_t n = recv(s[1], b, sizeof b, MSG_PEEK);
+        CHECK(n == 6);
+        CHECK(recv(s[1], b, 3, 0) == 3 && recv(s[1], b, sizeof b, 0) == 3);
+        CHECK(write(s[1], "k", 1) == 1);
+    }
+    return arg;
+}
+
+static void peeks(int tcp)
+{
+    char b[8];
+    make(tcp);
+    pthread_t t = start(peeked_to, NULL);
+    for (int i = 0; i < 50; i++) {
+        if (i % 10 == 0)
+            msleep(5);
+        CHECK(write(s[0], "abcdef", 6) == 6);
+        CHECK(read(s[0], b, 8) == 1);
+    }
+    join(t);
+    end();
+}
+
 static void timeouts(int tcp)
 {
     struct timeval tv = { 0, 60000 }, none = { 0, 0 };
@@ -252,6 +279,7 @@ int main(void)
             large(tcp, senders[i]);
         slow(tcp);
         ping(tcp);
+        peeks(tcp);
         timeouts(tcp);
         shut(tcp);
     }
