@@ -10,14 +10,13 @@
 void note_sleep(_Atomic uint32_t *note, int64_t ns)
 {
 	struct m *m = getm();
-	store_rlx(&m->waitsig, 1); /* from here on a signal handler may take signals in */
-	sig_drain();
+	sig_sleep_begin(m);
 	while (!load_acq(note)) { /* acquire: pairs with the release in note_wake */
 		int r = os_futex_sleep(note, 0, ns);
 		if (ns >= 0 && r == -110)
 			break;
 	}
-	store_rlx(&m->waitsig, 0);
+	sig_sleep_end(m);
 	store_rlx(note, 0);
 }
 

@@ -92,12 +92,11 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 	struct os_event ev[NEVENTS];
 	netpoll_init();
 	struct m *m = getm();
-	if (delay_ns != 0) { /* without a P: a signal handler may take signals in */
-		store_rlx(&m->waitsig, 1);
-		sig_drain();
-	}
+	if (delay_ns != 0)
+		sig_sleep_begin(m);
 	int n = os_epoll_wait(load_rlx(&epfd), ev, NEVENTS, delay_ns);
-	store_rlx(&m->waitsig, 0);
+	if (delay_ns != 0)
+		sig_sleep_end(m);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data != BREAK_DATA) {
 			fdesc_event((int)(uint32_t)ev[i].data, (uint32_t)(ev[i].data >> 32), ev[i].events, out);

@@ -95,7 +95,7 @@ static struct g *choose(int sig)
 static void wake_target(struct g *g, struct gqueue *woken)
 {
 	/* seq_cst: pairs with the look at interrupt after wait_begin, and in arch_blocking_syscall */
-	atomic_store(&g->interrupt, 1);
+	bool told = atomic_exchange(&g->interrupt, 1);
 	struct m *self = getm();
 	if (self && self->curg == g)
 		return;
@@ -106,6 +106,8 @@ static void wake_target(struct g *g, struct gqueue *woken)
 			gqueue_push(woken, g);
 		return;
 	}
+	if (told) /* a kick is under way; if it meets the wrong moment, sysmon repeats it */
+		return;
 	enum gstatus s = load_acq(&g->status);
 	struct m *m = g->m;
 	if ((s == Grunning || s == Gsyscall) && m && m != self)
@@ -206,6 +208,11 @@ void sig_inbox_overflowed(void)
 	store_rel(&overflowed, 1);
 }
 
+bool sig_inbox_overflown(void)
+{
+	return load_acq(&overflowed) != 0;
+}
+
 /* M's that found the inbox full block a signal; any signal makes them unblock it. */
 static void after_overflow(void)
 {
@@ -231,9 +238,9 @@ void sig_drain(void)
 		struct inbox_item it;
 		struct gqueue woken = { 0 };
 		enum sent s = SentOk;
+		bool got = true;
 		lock(&siglock);
-		bool got = inbox_get(&it);
-		if (got)
+		while (s != SentDefault && (got = inbox_get(&it)))
 			s = send_locked(route(&it), &it.info, &woken);
 		unlock(&siglock);
 		wake_all(&woken);
@@ -244,6 +251,26 @@ void sig_drain(void)
 	}
 	if (unlikely(load_acq(&overflowed)))
 		after_overflow();
+}
+
+void sig_sleep_begin(struct m *m)
+{
+	for (;;) {
+		sig_drain(); /* takes siglock: a handler must not do so now */
+		store_rlx(&m->waitsig, 1);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (likely(sig_inbox_empty()))
+			return;
+		store_rlx(&m->waitsig, 0);
+		atomic_signal_fence(memory_order_seq_cst);
+	}
+}
+
+void sig_sleep_end(struct m *m)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	store_rlx(&m->waitsig, 0);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* A kick that met its M between the last look at `interrupt` and the first instruction of the program is lost. */

@@ -87,6 +87,8 @@ bool text_is_ours(uintptr_t ip);
 int sig_send(struct g *to, int sig, const struct ksiginfo *info); /* to NULL: the process. 0 or -EAGAIN */
 void sig_drain(void);		       /* takes in what handlers put aside; cheap when there is nothing */
 bool sig_inbox_empty(void);
+void sig_sleep_begin(struct m *m);     /* the M, without P and locks, sleeps now: handlers take signals in themselves */
+void sig_sleep_end(struct m *m);
 void sig_kick(struct m *m);	       /* interrupts the kernel thread: a preemption or a signal is due */
 void sig_tick(void);		       /* from sysmon: repeats kicks that came at the wrong moment */
 uint64_t sig_setmask(struct g *g, uint64_t mask); /* of the calling G; returns the old mask */

@@ -197,7 +197,8 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	}
 	struct g *g = m->curg;
 	bool kick = sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid;
-	uc->sigmask = sig_realmask();
+	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
+		uc->sigmask = sig_realmask();
 	if (!kick)
 		take_in(m, sig, info, uc);
 	switch (w) {

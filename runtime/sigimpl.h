@@ -95,6 +95,7 @@ bool sig_take_waited(struct g *g, uint64_t set, struct ksiginfo *info);
 void sig_retarget(uint64_t set); /* signals of the process that the calling G will not take */
 uint64_t sig_realmask(void);
 void sig_inbox_overflowed(void);
+bool sig_inbox_overflown(void); /* since then it was not empty */
 extern struct sig_config sig_cfg;
 extern int sig_pid;
 extern _Atomic uint32_t sig_nwaiting; /* G's in sigtimedwait */
