@@ -243,7 +243,10 @@ static void activate(void)
 	}
 	int procs = options_gomaxprocs();
 	detect_cpu();
-	os_set_vdso(vdso_symbol("__vdso_clock_gettime"));
+	void *gettime = vdso_symbol("__vdso_clock_gettime");
+	os_set_vdso(gettime);
+	time_set_vdso(gettime);
+	vdso_replace(gettime, (void *)time_vdso_clock_gettime);
 	set_runtime_options();
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,

@@ -1,9 +1,15 @@
-/* vdso.c - symbols of the kernel's vDSO: the auxiliary vector has its address, its ELF image the rest. */
+/* vdso.c - symbols of the kernel's vDSO: the auxiliary vector has its address, its ELF image the rest.
+ *
+ * The vDSO itself cannot be rewritten (the kernel seals it). glibc calls its functions through pointers in ld.so's
+ * read-only data, so a function is replaced there.
+ */
 #include "vdso.h"
+#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/auxv.h>
 
 void *vdso_symbol(const char *name)
@@ -46,4 +52,30 @@ void *vdso_symbol(const char *name)
 			return (void *)(bias + sym[i].st_value);
 	}
 	return NULL;
+}
+
+#define PAGE 4096UL
+
+static void write_pointer(void **slot, void *value)
+{
+	uintptr_t page = (uintptr_t)slot & ~(PAGE - 1);
+	if (mprotect((void *)page, PAGE, PROT_READ | PROT_WRITE))
+		return;
+	*slot = value;
+	mprotect((void *)page, PAGE, PROT_READ);
+}
+
+bool vdso_replace(void *from, void *to)
+{
+	Dl_info info;
+	ElfW(Sym) *sym = NULL;
+	void **p = dlsym(RTLD_DEFAULT, "_rtld_global_ro");
+	if (!from || !p || !dladdr1(p, &info, (void **)&sym, RTLD_DL_SYMENT) || !sym)
+		return false;
+	for (size_t i = 0; i < sym->st_size / sizeof(*p); i++)
+		if (p[i] == from) {
+			write_pointer(&p[i], to);
+			return true;
+		}
+	return false;
 }

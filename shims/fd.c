@@ -114,6 +114,7 @@ long shim_close(struct regs *r)
 		return kernel_call_once(__NR_close, fd, 0, 0);
 	if (unlikely(load_rlx(&e->flags) & FD_PRIVATE))
 		return -EBADF;
+	procfs_closing(fd);
 	close_begin(e, fd);
 	long ret = kernel_call_once(__NR_close, fd, 0, 0);
 	fdesc_close_end(e);

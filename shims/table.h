@@ -103,8 +103,8 @@ SYSCALL(__NR_dup, shim_dup)
 SYSCALL(__NR_setsockopt, shim_setsockopt)
 
 /* files and the rest that may block in the kernel */
-SYSCALL(__NR_open, shim_may_block)
-SYSCALL(__NR_openat, shim_may_block)
+SYSCALL(__NR_open, shim_open)
+SYSCALL(__NR_openat, shim_openat)
 SYSCALL(__NR_openat2, shim_may_block)
 SYSCALL(__NR_creat, shim_may_block)
 SYSCALL(__NR_pread64, shim_may_block)
