@@ -6,11 +6,14 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+static volatile int *volatile bad = (int *)16;
+
 static void *sleeper(void *arg)
 {
     (void)arg;
     for (;;)
         pause();
+    return NULL;
 }
 
 static void nothing(int sig)
@@ -41,21 +44,21 @@ static void *raises(void *sig)
 static void *segv(void *arg)
 {
     (void)arg;
-    *(volatile int *)16 = 1;
+    *bad = 1;
     return NULL;
 }
 
-static int deeper(volatile char *p)
+static int deeper(volatile char *p, int n)
 {
-    char big[8192];
+    volatile char big[8192];
     big[0] = p ? *p : 0;
-    return deeper(big) + big[1];
+    return n < 100000000 ? deeper(big, n + 1) + big[0] : 0;
 }
 
 static void *overflow(void *arg)
 {
     (void)arg;
-    deeper(NULL);
+    deeper(NULL, 0);
     return NULL;
 }
 

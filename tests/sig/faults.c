@@ -29,6 +29,7 @@ static void handler(int sig, siginfo_t *info, void *context)
 }
 
 static volatile int zero;
+static volatile uintptr_t nowhere = 8;
 
 static __attribute__((noinline)) int deep(int n)
 {
@@ -62,7 +63,7 @@ static void *thread(void *page)
     st.ss_sp = alt = malloc(ALT);
     st.ss_size = ALT;
     CHECK(sigaltstack(&st, &old) == 0 && old.ss_flags == SS_DISABLE);
-    for (int i = 0; i < 2; i++) {
+    for (volatile int i = 0; i < 2; i++) {
         if (!sigsetjmp(back, 1))
             deep(0);
         printf("overflow %d alt %d\n", seen_sig, on_alt);
@@ -97,7 +98,7 @@ int main(void)
     /* A bad pointer in a call is an error, not a signal. */
     seen_sig = 0;
     CHECK_ERRNO((int)syscall(SYS_rt_sigprocmask, SIG_BLOCK, (void *)8, NULL, 8), EFAULT);
-    CHECK_ERRNO((int)write(1, (void *)8, 8), EFAULT);
+    CHECK_ERRNO((int)write(1, (void *)nowhere, 8), EFAULT);
     printf("EFAULT without a signal %d\n", seen_sig);
     return 0;
 }

@@ -7,7 +7,7 @@
 #define THREADS 6
 #define EACH 3000
 
-static atomic_int received[THREADS], ready_count;
+static atomic_int received[THREADS], go;
 static _Thread_local int self = -1;
 static pthread_t threads[THREADS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -26,13 +26,10 @@ static void *run(void *arg)
     self = (int)(intptr_t)arg;
     unsigned seed = (unsigned)self + 1;
     double x = self;
-    ready_count++;
-    while (ready_count < THREADS)
+    while (!go)
         sched_yield();
     for (int i = 0; i < EACH; i++) {
-        union sigval v = {.sival_int = (int)(rand_r(&seed) % THREADS)};
-        v.sival_int = (self + 1 + v.sival_int % (THREADS - 1)) % THREADS;
-        v.sival_int = (self + 1) % THREADS;
+        union sigval v = {.sival_int = (self + 1) % THREADS};
         int err;
         while ((err = pthread_sigqueue(threads[v.sival_int], SIGRTMIN, v)) == EAGAIN)
             sched_yield();
@@ -74,6 +71,7 @@ int main(void)
     sigaction(SIGRTMIN, &sa, NULL);
     for (intptr_t i = 0; i < THREADS; i++)
         threads[i] = start(run, (void *)i);
+    go = 1;
     for (int i = 0; i < THREADS; i++)
         join(threads[i]);
     for (int i = 0; i < THREADS; i++)

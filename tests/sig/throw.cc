@@ -7,6 +7,7 @@
 #include <string>
 
 static volatile int frames_found;
+static int *volatile bad = (int *)16;
 
 static void thrower(int sig)
 {
@@ -33,7 +34,7 @@ static void *thread(void *)
     for (int i = 0; i < 3; i++)
         try {
             Noisy n;
-            printf("%d\n", read_bad((int *)16));
+            printf("%d\n", read_bad(bad));
         } catch (std::exception &e) {
             printf("caught %s\n", e.what());
             sigemptyset(&s);
