@@ -48,7 +48,8 @@ struct p *pidleget_locked(void)
 	if (pp) {
 		sched.pidle = pp->link;
 		pp->link = NULL;
-		atomic_fetch_sub(&sched.npidle, 1);
+		if (atomic_fetch_sub(&sched.npidle, 1) == (uint32_t)sched.gomaxprocs)
+			sysmon_wake(); /* it may sleep for as long as all are idle */
 	}
 	return pp;
 }
@@ -79,6 +80,7 @@ void procresize(int n)
 		struct p *pp = &allp[i];
 		pp->id = i;
 		store_rlx(&pp->status, Pidle);
+		pp->sysmon_schedwhen = sched.start_ns;
 		pp->timers.lock.rank = RankTimers;
 	}
 	sched.gomaxprocs = n;

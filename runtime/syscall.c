@@ -11,6 +11,8 @@ static struct p *enter(struct m *m, struct g *g, int nr)
 	struct p *pp = m->p;
 	g->syscall_nr = nr;
 	g_setstatus(g, Grunning, Gsyscall);
+	/* At the beginning, so that sysmon tells a call from the one before it. */
+	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
 	pp->m = NULL;
 	m->p = NULL;
 	m->nsyscall++;
@@ -36,7 +38,6 @@ void entersyscall_block(int nr)
 	struct p *pp = enter(m, g, nr);
 	m->oldp = NULL;
 	store_rel(&pp->status, Pidle);
-	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
 	handoffp(pp);
 }
 
@@ -76,7 +77,6 @@ void exitsyscall(void)
 								 memory_order_relaxed))) {
 		m->p = pp;
 		pp->m = m;
-		store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
 		g_setstatus(g, Gsyscall, Grunning);
 		return;
 	}

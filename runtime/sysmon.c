@@ -76,6 +76,8 @@ static bool look_syscall(struct p *pp, int64_t now)
 		pp->sysmon_syscallwhen = now;
 		return false;
 	}
+	if (pp->sysmon_syscallwhen + MIN_DELAY > now)
+		return false;
 	/* Nothing else to do, and somebody else could do it if there were: leave it, but not for ever. */
 	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
 	    pp->sysmon_syscallwhen + MAX_DELAY > now)
@@ -120,18 +122,32 @@ static void poll_if_stale(int64_t now)
 	ready_list(&q);
 }
 
-/* All P's idle: nothing to watch until somebody acquires one. Wakes by itself for schedtrace and timers. */
+static uint64_t count_switches(void)
+{
+	uint64_t n = 0;
+	for (int i = 0; i < sched.gomaxprocs; i++)
+		n += allp[i].nswitch;
+	return n;
+}
+
+/* All P's idle: nothing to watch until somebody acquires one, and who does wakes us (pidleget_locked). A process that
+ * idles for a moment only shall not pay for that: the first sleep is a short one that nobody cuts short. Wakes by itself
+ * for schedtrace and timers. */
 static void sleep_while_idle(int64_t now)
 {
+	static uint64_t seen;
+	uint64_t n = count_switches();
+	bool deep = n == seen;
+	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
-	if (idle)
+	if (idle && deep)
 		store_rel(&sched.sysmonwait, 1);
 	unlock(&sched.lock);
 	if (!idle)
 		return;
-	int64_t next = timers_next(), ns = -1;
-	if (next)
+	int64_t next = timers_next(), ns = deep ? -1 : MAX_DELAY;
+	if (next && deep)
 		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
 	if (rt_opt.schedtrace && (ns < 0 || ns > rt_opt.schedtrace))
 		ns = rt_opt.schedtrace;
@@ -150,8 +166,10 @@ static uint64_t count_deferred(void)
 /* Sleeps `delay`; true if somebody cut it short because there is something new to watch. */
 static bool doze(int64_t delay)
 {
-	bool fast = delay <= DEFER_DELAY && load_rlx(&sched.npidle);
-	store_rel(&sched.sysmonfast, fast);
+	bool fast = delay <= DEFER_DELAY;
+	store_rel(&sched.sysmonfast, fast && load_rlx(&sched.npidle));
+	/* In a short doze nobody wakes it: with every P busy each system call would, and a call seen twice is no
+	 * longer one that lasted 20 µs. */
 	store_rel(&sched.sysmonwait, !fast);
 	note_sleep(&sched.sysmonnote, delay);
 	return !fast && atomic_exchange(&sched.sysmonwait, 0) == 0;
@@ -211,8 +229,10 @@ _Noreturn void sysmon(void)
 	int idle = 0; /* looks in a row that found nothing to do */
 	for (;;) {
 		delay = next_delay(delay, idle, deferring, now);
-		if (doze(delay))
+		if (doze(delay)) {
 			idle = 0;
+			delay = MIN_DELAY;
+		}
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
 		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
@@ -220,6 +240,7 @@ _Noreturn void sysmon(void)
 			sleep_while_idle(now);
 			now = os_nanotime();
 			idle = 0;
+			delay = MIN_DELAY;
 		}
 		bool acted = retake(now);
 		poll_if_stale(now);
