@@ -1,0 +1,55 @@
+/* fake_sig.c - the signal layer for unit tests that are not about signals: it only counts. */
+#include "fake_os.h"
+
+void sig_kick(struct m *m)
+{
+	fake.kicks++;
+	fake.kicked = m;
+}
+
+void sig_drain(void)
+{
+}
+
+void sig_sleep_begin(struct m *m)
+{
+	store_rlx(&m->waitsig, 1);
+}
+
+void sig_sleep_end(struct m *m)
+{
+	store_rlx(&m->waitsig, 0);
+}
+
+void sig_tick(void)
+{
+	fake.ticks++;
+}
+
+bool sig_wait_interruptible(uint8_t why)
+{
+	return why != WaitNone && why != WaitPreempted && why != WaitM && why != WaitChan;
+}
+
+void sig_g_init(struct g *child, struct g *parent)
+{
+	store_rlx(&child->sig.mask, load_rlx(&parent->sig.mask));
+}
+
+void sig_g_exit(struct g *g)
+{
+	g->sig.exiting = true;
+}
+
+void sig_fork_prepare(void)
+{
+}
+
+void sig_fork_parent(void)
+{
+}
+
+void sig_after_fork_child(struct g *self)
+{
+	store_rlx(&self->interrupt, 0);
+}

@@ -1,0 +1,189 @@
+/* test_rule04_order.c - rule 4: local queue, global queue (a fair share), netpoller without blocking, then stealing. */
+#include "unit.h"
+
+static void globally(struct g *g)
+{
+	lock(&sched.lock);
+	globrunq_put_locked(g);
+	unlock(&sched.lock);
+}
+
+static void nothing(struct g *g, uint32_t seq)
+{
+	(void)g;
+	(void)seq;
+}
+
+START_TEST(local_global_network_others)
+{
+	fake_start(2);
+	struct g *other = unit_spawn();
+	struct g *stolen = unit_runnable(), *net = unit_parked(WaitIORead), *global = unit_runnable();
+	struct g *local = unit_runnable(), *next = unit_runnable();
+	fake_on(&fake.ms[1]);
+	runq_put(other->m->p, stolen, false);
+	fake_on(&fake.ms[0]);
+	unit_net_event(net);
+	globally(global);
+	runq_put(&allp[0], local, false);
+	runq_put(&allp[0], next, true);
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), next);
+	ck_assert_ptr_eq(unit_take(), local);
+	ck_assert_int_eq(fake.net_polls, 0);
+	ck_assert_ptr_eq(unit_take(), global);
+	ck_assert_int_eq(fake.net_polls, 0);
+	ck_assert_uint_eq(runq_size(other->m->p), 1);
+	ck_assert_ptr_eq(unit_take(), net);
+	ck_assert_int_eq(fake.net_polls, 1);
+	ck_assert_int_eq(fake.net_delay, 0);
+	ck_assert_uint_eq(load_rlx(&net->status), Grunnable);
+	ck_assert_uint_eq(runq_size(other->m->p), 1);
+	ck_assert_ptr_eq(unit_take(), stolen);
+	ck_assert_ptr_null(unit_take());
+}
+END_TEST
+
+/* A deadline that has passed is local work, behind what is there already. */
+START_TEST(expired_timers_are_local_work)
+{
+	fake_start(1);
+	struct g *sleeper = unit_parked(WaitSleep), *local = unit_runnable(), *global = unit_runnable();
+	runq_put(&allp[0], local, false);
+	globally(global);
+	store_rlx(&allp[0].schedtick, 1);
+	timer_add(&sleeper->timer, fake.now + MSEC, timer_wake, sleeper, unit_seq(sleeper));
+	fake.now += MSEC;
+	ck_assert_ptr_eq(unit_take(), local);
+	ck_assert_ptr_eq(unit_take(), sleeper);
+	ck_assert_ptr_eq(unit_take(), global);
+}
+END_TEST
+
+START_TEST(a_timer_may_have_another_function)
+{
+	fake_start(1);
+	struct timer t = { 0 };
+	timer_add(&t, fake.now - 1, nothing, main_g, 0);
+	ck_assert_ptr_null(unit_take());
+	ck_assert_ptr_null(load_rlx(&t.pp));
+}
+END_TEST
+
+static uint32_t share(int procs, int n)
+{
+	fake_start(procs);
+	for (int i = 0; i < n; i++)
+		globally(unit_runnable());
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_nonnull(unit_take());
+	/* What it took: one to run and the rest to its own ring. */
+	ck_assert_uint_eq(load_rlx(&sched.runqsize) + runq_size(&allp[0]) + 1, (uint32_t)n);
+	return runq_size(&allp[0]) + 1;
+}
+
+START_TEST(a_fair_share)
+{
+	ck_assert_uint_eq(share(4, 8), 3);
+}
+END_TEST
+
+START_TEST(a_share_of_few)
+{
+	ck_assert_uint_eq(share(4, 1), 1);
+}
+END_TEST
+
+START_TEST(one_p_takes_all)
+{
+	ck_assert_uint_eq(share(1, 50), 50);
+}
+END_TEST
+
+START_TEST(at_most_half_a_ring)
+{
+	ck_assert_uint_eq(share(2, 1000), RUNQ_LEN / 2);
+}
+END_TEST
+
+START_TEST(the_share_keeps_its_order)
+{
+	struct g *g[10];
+	fake_start(1);
+	for (int i = 0; i < 10; i++)
+		globally(g[i] = unit_runnable());
+	store_rlx(&allp[0].schedtick, 1);
+	for (int i = 0; i < 10; i++)
+		ck_assert_ptr_eq(unit_take(), g[i]);
+}
+END_TEST
+
+START_TEST(the_network_is_asked_only_if_somebody_waits)
+{
+	fake_start(1);
+	ck_assert_ptr_null(unit_take());
+	ck_assert_int_eq(fake.net_polls, 0);
+	fake.net_waiting = true;
+	ck_assert_ptr_null(unit_take());
+	ck_assert_int_eq(fake.net_polls, 1);
+}
+END_TEST
+
+/* An M is blocked there: its events would be taken from it. */
+START_TEST(the_network_is_not_asked_while_an_m_sleeps_in_it)
+{
+	fake_start(1);
+	fake.net_waiting = true;
+	store_rlx(&sched.lastpoll, 0);
+	ck_assert_ptr_null(unit_take());
+	ck_assert_int_eq(fake.net_polls, 0);
+}
+END_TEST
+
+START_TEST(events_of_many_go_to_the_ring)
+{
+	struct g *g[4];
+	fake_start(1);
+	for (int i = 0; i < 4; i++)
+		unit_net_event(g[i] = unit_parked(WaitIORead));
+	for (int i = 0; i < 4; i++)
+		ck_assert_ptr_eq(unit_take(), g[i]);
+	ck_assert_int_eq(fake.net_polls, 1);
+}
+END_TEST
+
+/* The last idle M sleeps in the netpoller until the next timer, the others on their notes. */
+START_TEST(then_it_sleeps_in_the_netpoller_till_the_next_timer)
+{
+	fake_start(1);
+	struct g *sleeper = unit_parked(WaitSleep);
+	timer_add(&sleeper->timer, fake.now + 5 * MSEC, timer_wake, sleeper, unit_seq(sleeper));
+	fake_call(main_g, unit_park, NULL);
+	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	ck_assert_int_eq(fake.net_delay, 5 * MSEC);
+	ck_assert_int_eq(load_rlx(&sched.lastpoll), 0);
+	ck_assert_uint_eq(load_rlx(&sched.npidle), 1);
+	fake_until(fake.now + 5 * MSEC);
+	ck_assert_ptr_eq(unit_curg(0), sleeper);
+}
+END_TEST
+
+START_TEST(a_second_idle_m_sleeps_on_its_note)
+{
+	fake_start(2);
+	struct g *other = unit_spawn();
+	fake_call(main_g, unit_park, NULL);
+	fake_call(other, unit_park, NULL);
+	fake_settle();
+	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	ck_assert_int_eq(fake.ms[1].state, MAsleep);
+	ck_assert_ptr_eq(fake.ms[1].note, &fake.ms[1].m->park);
+	ck_assert_ptr_eq(sched.midle, fake.ms[1].m);
+}
+END_TEST
+
+UNIT_MAIN("rule 4: search order", local_global_network_others, expired_timers_are_local_work,
+	  a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
+	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
+	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,
+	  then_it_sleeps_in_the_netpoller_till_the_next_timer, a_second_idle_m_sleeps_on_its_note)

@@ -1,0 +1,262 @@
+/* test_rule08_sysmon.c - rule 8: sysmon, an M without a P, retakes P's (see rule 7), preempts a G that ran for 10 ms, and
+ * polls the network if nobody did for 10 ms. It looks every 20 µs at first and ever more seldom when idle. */
+#include "unit.h"
+
+static struct fake_m *mon;
+
+static void with_sysmon(int procs)
+{
+	fake_start(procs);
+	sysmon_start();
+	fake_settle();
+	mon = &fake.ms[1];
+	ck_assert_int_eq(mon->state, MAsleep);
+}
+
+static uint64_t looks(void)
+{
+	return load_rlx(&sched.nsysmontick);
+}
+
+START_TEST(it_has_no_p)
+{
+	with_sysmon(2);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_ptr_null(mon->m->p);
+		ck_assert_ptr_null(mon->m->curg);
+		fake_until(fake.now + 50 * USEC);
+	}
+	ck_assert_uint_gt(looks(), 0);
+}
+END_TEST
+
+START_TEST(there_is_one)
+{
+	with_sysmon(2);
+	sysmon_start();
+	ck_assert_int_eq(fake.nms, 2);
+}
+END_TEST
+
+START_TEST(it_looks_after_20_us_at_first)
+{
+	with_sysmon(1);
+	ck_assert_int_eq(mon->until, fake.now + 20 * USEC);
+	fake_until(fake.now + MSEC);
+	ck_assert_uint_eq(looks(), 50);
+}
+END_TEST
+
+START_TEST(ever_more_seldom_up_to_10_ms)
+{
+	with_sysmon(1);
+	int64_t last = 0, begin = fake.now;
+	while (fake.now < begin + 200 * MSEC) {
+		int64_t delay = mon->until - fake.now;
+		ck_assert_int_ge(delay, last);
+		ck_assert_int_le(delay, 10 * MSEC);
+		last = delay;
+		fake_until(mon->until);
+	}
+	ck_assert_int_eq(last, 10 * MSEC);
+}
+END_TEST
+
+START_TEST(while_all_ps_are_idle_it_sleeps)
+{
+	with_sysmon(2);
+	fake_call(main_g, unit_park, NULL);
+	fake_until(fake.now + 100 * MSEC);
+	uint64_t n = looks();
+	ck_assert_int_lt(mon->until, 0);
+	fake_until(fake.now + 10000 * MSEC);
+	ck_assert_uint_eq(looks(), n);
+}
+END_TEST
+
+START_TEST(a_system_call_wakes_it)
+{
+	with_sysmon(1);
+	fake_until(fake.now + 500 * MSEC); /* it looks seldom now */
+	uint64_t n = looks();
+	fake_on(&fake.ms[0]);
+	entersyscall(0);
+	fake_until(fake.now + 21 * USEC);
+	ck_assert_uint_ge(looks(), n + 1);
+	ck_assert_int_le(mon->until, fake.now + 20 * USEC);
+}
+END_TEST
+
+/* --- preemption --- */
+
+START_TEST(a_g_that_ran_10_ms_is_preempted_if_another_waits)
+{
+	with_sysmon(1);
+	int64_t begin = fake.now;
+	runq_put(&allp[0], unit_runnable(), false);
+	fake_until(begin + 10 * MSEC - USEC);
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 0);
+	ck_assert_int_eq(fake.kicks, 0);
+	fake_until(begin + 21 * MSEC);
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 1);
+	ck_assert_ptr_eq(fake.kicked, &m0);
+	ck_assert_uint_eq(allp[0].npreempt, 1);
+}
+END_TEST
+
+START_TEST(again_after_another_10_ms)
+{
+	with_sysmon(1);
+	runq_put(&allp[0], unit_runnable(), false);
+	fake_until(fake.now + 100 * MSEC);
+	ck_assert_uint_ge(allp[0].npreempt, 5);
+	ck_assert_uint_le(allp[0].npreempt, 10);
+}
+END_TEST
+
+START_TEST(not_if_nobody_waits)
+{
+	with_sysmon(1);
+	fake_until(fake.now + 1000 * MSEC);
+	ck_assert_int_eq(fake.kicks, 0);
+	ck_assert_uint_eq(allp[0].npreempt, 0);
+}
+END_TEST
+
+START_TEST(for_a_g_on_the_global_queue_too)
+{
+	with_sysmon(1);
+	struct g *a = unit_runnable();
+	lock(&sched.lock);
+	globrunq_put_locked(a);
+	unlock(&sched.lock);
+	fake_until(fake.now + 30 * MSEC);
+	ck_assert_int_gt(fake.kicks, 0);
+}
+END_TEST
+
+START_TEST(for_an_expired_timer_too)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitSleep);
+	timer_add(&a->timer, fake.now + MSEC, timer_wake, a, unit_seq(a));
+	fake_until(fake.now + 30 * MSEC);
+	ck_assert_int_gt(fake.kicks, 0);
+}
+END_TEST
+
+/* Two that wake each other hold the P as one: a third must get it. */
+static void wake_and_park(void *g)
+{
+	wake_g(g, unit_seq(g), WakeReady);
+	unit_park(NULL);
+}
+
+START_TEST(a_pair_on_one_slice_is_preempted)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitFutex);
+	runq_put(&allp[0], unit_runnable(), false);
+	for (int i = 0; i < 300 && !fake.kicks; i++) {
+		struct g *self = unit_curg(0), *other = self == a ? main_g : a;
+		fake_call(self, wake_and_park, other);
+		ck_assert_ptr_eq(unit_curg(0), other);
+		fake_until(fake.now + 100 * USEC);
+	}
+	ck_assert_int_gt(fake.kicks, 0);
+}
+END_TEST
+
+START_TEST(a_new_slice_has_its_own_10_ms)
+{
+	with_sysmon(1);
+	runq_put(&allp[0], unit_runnable(), false);
+	for (int i = 0; i < 30; i++) {
+		fake_until(fake.now + 4 * MSEC);
+		fake_call(unit_curg(0), unit_yield, NULL);
+	}
+	ck_assert_int_eq(fake.kicks, 0);
+}
+END_TEST
+
+/* P's become busy without anybody's help while sysmon sleeps: an event wakes the M in the netpoller. */
+START_TEST(it_wakes_up_when_a_p_is_used_again)
+{
+	with_sysmon(1);
+	main_g->waitreason = WaitIORead;
+	fake_call(main_g, unit_park, NULL);
+	fake_until(fake.now + 100 * MSEC);
+	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	unit_net_event(main_g);
+	fake_settle();
+	ck_assert_ptr_eq(unit_curg(0), main_g);
+	ready(unit_parked(WaitFutex));
+	fake_until(fake.now + 50 * MSEC);
+	ck_assert_msg(fake.kicks > 0, "nobody preempts the G");
+}
+END_TEST
+
+/* --- network --- */
+
+START_TEST(it_polls_if_nobody_did_for_10_ms)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	int64_t begin = fake.now;
+	struct g *g = unit_parked(WaitIORead);
+	unit_net_event(g);
+	fake_until(begin + 10 * MSEC - USEC);
+	ck_assert_int_eq(fake.net_polls, 0);
+	fake_until(begin + 21 * MSEC);
+	ck_assert_int_eq(fake.net_polls, 1);
+	ck_assert_int_eq(fake.net_delay, 0);
+	ck_assert_ptr_eq(sched.runq.head, g);
+	ck_assert_uint_eq(load_rlx(&g->status), Grunnable);
+}
+END_TEST
+
+START_TEST(once_in_10_ms)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	fake_until(fake.now + 100 * MSEC);
+	ck_assert_int_ge(fake.net_polls, 5);
+	ck_assert_int_le(fake.net_polls, 10);
+}
+END_TEST
+
+START_TEST(not_if_an_m_sleeps_there)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	store_rlx(&sched.lastpoll, 0);
+	fake_until(fake.now + 100 * MSEC);
+	ck_assert_int_eq(fake.net_polls, 0);
+}
+END_TEST
+
+START_TEST(not_if_nobody_waits_for_the_network)
+{
+	with_sysmon(1);
+	fake_until(fake.now + 100 * MSEC);
+	ck_assert_int_eq(fake.net_polls, 0);
+}
+END_TEST
+
+START_TEST(an_idle_p_runs_what_it_found)
+{
+	with_sysmon(2);
+	struct g *g = unit_parked(WaitIORead);
+	fake.net_waiting = true;
+	unit_net_event(g);
+	fake_until(fake.now + 30 * MSEC);
+	ck_assert_uint_eq(load_rlx(&g->status), Grunning);
+}
+END_TEST
+
+UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
+	  while_all_ps_are_idle_it_sleeps, a_system_call_wakes_it, a_g_that_ran_10_ms_is_preempted_if_another_waits,
+	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
+	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms, it_wakes_up_when_a_p_is_used_again,
+	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
+	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found)
