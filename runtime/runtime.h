@@ -374,7 +374,6 @@ bool stack_contains(uintptr_t addr);
 bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi);
 int stack_protect(uintptr_t addr, size_t size, int prot);
 int stack_guard(uintptr_t lo, size_t n);
-int stack_discard(uintptr_t addr, size_t size);
 void stack_lock(void);
 void stack_unlock(void);
 
@@ -401,6 +400,7 @@ void alloc_unlock_for_fork(void);
 void rt_printf(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int rt_snprintf(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void schedtrace(bool detail);
+void stats_print(void);
 void dump_all(int fd);
 const char *waitreason_name(enum waitreason r);
 

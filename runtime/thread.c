@@ -132,8 +132,10 @@ _Noreturn void thread_exit(int code)
 	sig_g_exit(g);
 	if (g == main_g)
 		sched.main_exit_code = code;
-	if (atomic_fetch_sub(&sched.ngs, 1) == 1)
+	if (atomic_fetch_sub(&sched.ngs, 1) == 1) {
+		stats_print();
 		os_exit_process(sched.main_exit_code);
+	}
 	arch_mcall(exit_m);
 	throw("thread_exit: a dead G runs");
 }

@@ -101,6 +101,37 @@ void schedtrace(bool detail)
 		trace_detail(rt_opt.logfd);
 }
 
+/* PRELOOM=stats=1, at the end of the process. */
+void stats_print(void)
+{
+	struct p sum = { 0 };
+	if (!rt_opt.stats)
+		return;
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		const struct p *pp = &allp[i];
+		sum.nswitch += pp->nswitch;
+		sum.nready += pp->nready;
+		sum.nglobal += pp->nglobal;
+		sum.noverflow += pp->noverflow;
+		sum.nsteal += pp->nsteal;
+		sum.nstolen += pp->nstolen;
+		sum.nwakep += pp->nwakep;
+		sum.ndeferred += pp->ndeferred;
+		sum.nhandoff += pp->nhandoff;
+		sum.nretake += pp->nretake;
+		sum.npreempt += pp->npreempt;
+	}
+	rt_printf(rt_opt.logfd,
+		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu readied=%lu global=%lu overflows=%lu"
+		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu handoffs=%lu retakes=%lu preemptions=%lu looks=%lu\n",
+		  sched.gomaxprocs, (unsigned long)load_rlx(&sched.goidgen),
+		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch,
+		  (unsigned long)sum.nready, (unsigned long)sum.nglobal, (unsigned long)sum.noverflow,
+		  (unsigned long)sum.nsteal, (unsigned long)sum.nstolen, (unsigned long)sum.nwakep,
+		  (unsigned long)sum.ndeferred, (unsigned long)sum.nhandoff, (unsigned long)sum.nretake,
+		  (unsigned long)sum.npreempt, (unsigned long)load_rlx(&sched.nsysmontick));
+}
+
 static bool anything_can_wake(void)
 {
 	return timers_next() || netpoll_waiters() || load_acq(&sched.nforeign) || load_acq(&sched.nhandlers) ||

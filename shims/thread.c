@@ -13,6 +13,7 @@ long shim_exit(struct regs *r)
 
 long shim_exit_group(struct regs *r)
 {
+	stats_print();
 	return shim_raw(r);
 }
 
