@@ -33,7 +33,7 @@ static bool tty_read_is_special(int fd)
 static long read_poll_first(struct regs *r, struct fdesc *e, enum fdkind k)
 {
 	struct iocall c;
-	if (k == KindTty && tty_read_is_special((int)A1(r)))
+	if (fd_nonblocking(e) || (k == KindTty && tty_read_is_special((int)A1(r))))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	return io_poll_first(&c, POLLIN);
@@ -88,7 +88,7 @@ long shim_read(struct regs *r)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
-	if (unlikely(!e || A3(r) == 0 || fd_nonblocking(e)))
+	if (unlikely(!e || A3(r) == 0))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
 	switch (k) {
@@ -166,7 +166,7 @@ static long write_poll_first(struct regs *r, struct fdesc *e)
 {
 	struct iocall c;
 	/* A larger one may block after its first part, whatever poll says. */
-	if (A3(r) > PIPE_BUF)
+	if (A3(r) > PIPE_BUF || fd_nonblocking(e))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirWrite);
 	return io_poll_first(&c, POLLOUT);
@@ -200,7 +200,7 @@ long shim_write(struct regs *r)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
-	if (unlikely(!e || fd_nonblocking(e)))
+	if (unlikely(!e))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
 	switch (k) {
@@ -246,7 +246,7 @@ static long readv_any(struct regs *r, long flags)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
-	if (unlikely(!e || fd_nonblocking(e)))
+	if (unlikely(!e))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
 	if (kind_is_socket(k) || k == KindPipe || k == KindEvent)
@@ -282,7 +282,7 @@ static long writev_any(struct regs *r, long flags)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
-	if (unlikely(!e || fd_nonblocking(e)))
+	if (unlikely(!e))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
 	if (kind_is_socket(k) && !flags)

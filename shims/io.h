@@ -64,16 +64,19 @@ static inline bool kind_is_socket(enum fdkind k)
 	return k >= KindTCP && k <= KindUnixMsg;
 }
 
-/* The program made it non-blocking, and nobody changed any flags since: the kernel answers at once. */
+/* The program made it non-blocking, and changed no flags since. Good enough to hand a call to the kernel without a poll
+ * before it; before -EAGAIN is returned, the kernel is asked. */
 static inline bool fd_nonblocking(struct fdesc *e)
 {
 	return load_rlx(&e->flags) & FD_NONBLOCK && load_rlx(&e->epoch) == load_acq(&fd_epoch);
 }
 
-/* Nothing is left since the last read: the next one can wait without a try. */
+/* Nothing is left since the last read: the next one can wait without a try. Only if it is known that it may wait, since
+ * the kernel may know of data whose event we have not collected. */
 static inline bool fd_drained(struct fdesc *e)
 {
-	return load_rlx(&e->drained) == load_acq(&e->seq[DirRead]) + 1 && !(load_rlx(&e->flags) & FD_HUP);
+	return load_rlx(&e->drained) == load_acq(&e->seq[DirRead]) + 1 &&
+	       (load_rlx(&e->flags) & (FD_HUP | FD_BLOCKING)) == FD_BLOCKING && load_rlx(&e->epoch) == load_acq(&fd_epoch);
 }
 
 /* A new descriptor of a kind that is known; whatever was remembered about the number is old. */

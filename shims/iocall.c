@@ -1,7 +1,7 @@
 /* iocall.c - one blocking call on a descriptor: try, ask whether it may wait at all, park, try again.
  *
  * Only a call that failed with EAGAIN asks whether the program itself made the descriptor non-blocking (F_GETFL) or
- * gave the socket a timeout. The answers are remembered until the program changes such a thing anywhere (fd_epoch):
+ * gave the socket a timeout. That it may wait is remembered until the program changes such a thing anywhere (fd_epoch):
  * flags sit on the open file, so a change through one number may concern another. What other processes change is not
  * seen; so the descriptors that processes do share in practice, 0 to 2 and terminals, are asked each time.
  */

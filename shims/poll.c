@@ -75,6 +75,14 @@ static void nodes_look(struct pollset *s)
 	}
 }
 
+/* The program knows now that there is something to read, perhaps before its event has come in here. */
+static void nodes_readable(struct pollset *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->p[i].revents & POLLIN && s->node[2 * i].used)
+			store_rlx(&load_rlx(&s->node[2 * i].w.e)->drained, 0);
+}
+
 /* 0: all armed; 1: ask again; IO_HANDOFF. */
 static long nodes_arm(struct pollset *s, uint32_t seq)
 {
@@ -102,8 +110,10 @@ long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void
 		ret = sys3(__NR_poll, s->p, s->n, 0);
 		if (ret >= 0)
 			ret = count(s, arg);
-		if (ret)
+		if (ret) {
+			nodes_readable(s);
 			break;
+		}
 		uint32_t seq = wait_begin(g, WaitPoll);
 		ret = nodes_arm(s, seq);
 		if (ret) {

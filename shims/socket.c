@@ -112,18 +112,17 @@ long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 	return ret;
 }
 
-/* Never waits, whatever the descriptor: the kernel answers at once. */
-static bool never_waits(struct fdesc *e, long flags)
-{
-	return !e || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB) || fd_nonblocking(e);
-}
+/* With these a receiving call never waits. */
+#define NEVER_WAITS (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB)
 
 long shim_recvfrom(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
+	if (flags & NEVER_WAITS)
+		return shim_raw(r);
 	/* Peeking until so much is there: no event tells when, short of trying at each one. */
-	if (unlikely(never_waits(e, flags) || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
+	if (unlikely(!e || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
 		return shim_may_block(r);
 	return sock_recv(r, e, fd_kind(e, (int)A1(r)), flags);
 }
@@ -133,8 +132,10 @@ long shim_recvmsg(struct regs *r)
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A3(r);
 	struct iocall c;
+	if (flags & NEVER_WAITS)
+		return shim_raw(r);
 	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
-	if (unlikely(never_waits(e, flags) || flags & MSG_WAITALL))
+	if (unlikely(!e || flags & MSG_WAITALL))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
@@ -152,7 +153,9 @@ long shim_recvmmsg(struct regs *r)
 	int err = A5(r) ? user_read_timespec(A5(r), &ns) : 0;
 	if (err)
 		return err;
-	if (unlikely(never_waits(e, flags) || flags & MSG_WAITALL))
+	if (flags & NEVER_WAITS)
+		return shim_raw(r);
+	if (unlikely(!e || flags & MSG_WAITALL))
 		return shim_may_block(r);
 	if (ns >= 0)
 		deadline = deadline_after(ns);
@@ -271,8 +274,10 @@ long shim_sendto(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
+	if (flags & MSG_DONTWAIT)
+		return shim_raw(r);
 	/* MSG_FASTOPEN connects, too. */
-	if (unlikely(!e || flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e)))
+	if (unlikely(!e || flags & MSG_FASTOPEN))
 		return shim_may_block(r);
 	return sock_send(r, e, fd_kind(e, (int)A1(r)), flags);
 }
@@ -348,7 +353,9 @@ long shim_sendmsg(struct regs *r)
 		return shim_may_block(r);
 	if (h.controllen)
 		store_rlx(&fd_shared, true); /* it may carry descriptors away */
-	if (flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e))
+	if (flags & MSG_DONTWAIT)
+		return shim_raw(r);
+	if (flags & MSG_FASTOPEN)
 		return shim_may_block(r);
 	return sendmsg_any(r, e, fd_kind(e, (int)A1(r)), &h, A2(r), flags);
 }
@@ -366,10 +373,12 @@ long shim_sendmmsg(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
-	if (unlikely(!e || flags & (MSG_DONTWAIT | MSG_FASTOPEN) || fd_nonblocking(e)))
+	store_rlx(&fd_shared, true);
+	if (flags & MSG_DONTWAIT)
+		return shim_raw(r);
+	if (unlikely(!e || flags & MSG_FASTOPEN))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, (int)A1(r));
-	store_rlx(&fd_shared, true);
 	/* A stream may take a message in part, which only the blocking form completes. */
 	if (k == KindTCP || k == KindStream)
 		return shim_may_block(r);
