@@ -265,7 +265,7 @@ struct rt_options {
 };
 extern struct rt_options rt_opt;
 
-/* proc.c: the scheduler */
+/* proc.c, mp.c, ready.c: the scheduler */
 void sched_init(int gomaxprocs);
 /* These three, and whatever runs on g0 through arch_mcall, end in arch_gogo and do not come back. They are not declared
  * _Noreturn, so that compilers jump to the next of them instead of calling it: calls that never return put the
@@ -291,6 +291,8 @@ void procresize(int n);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
+void stoplockedm(void);		  /* this M's wired G cannot run now: sleep until it can */
+void startlockedm(struct g *g); /* g is wired to another M: give that one our P */
 void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */
 
 /* runq.c */

@@ -2,13 +2,13 @@
  *
  * It retakes P's whose M is in a system call for more than one look (20 µs at the earliest), preempts G's that run for
  * 10 ms while others wait, polls the network if nobody did for 10 ms, wakes an M for a G that stays in runnext while
- * its readier computes on (see proc.c), and prints schedtrace. It looks every 20 µs while there was something to do,
+ * its readier computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
 #include "runtime.h"
 
 #define MIN_DELAY (20 * NSEC_PER_USEC)
-#define DEFER_DELAY (50 * NSEC_PER_USEC) /* while G's are readied whose M's were not woken, see proc.c */
+#define DEFER_DELAY (50 * NSEC_PER_USEC) /* while G's are readied whose M's were not woken, see ready.c */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define SLICE (10 * NSEC_PER_MSEC)
 #define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */

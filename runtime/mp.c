@@ -1,0 +1,246 @@
+/* mp.c - P's and M's: idle lists, starting, stopping and waking M's, wired G's.
+ *
+ * An M without a P is idle (on sched.midle, asleep on its note), in a system call, or looking after a wired G. Whoever
+ * starts an M hands it the P through m->nextp. An M that may be needed is counted in nmspinning before it is started, so
+ * that several readiers start only one.
+ */
+#include "runtime.h"
+
+/* --- P's --- */
+
+void pidleput_locked(struct p *pp)
+{
+	check(pp->m == NULL);
+	pp->link = sched.pidle;
+	sched.pidle = pp;
+	atomic_fetch_add(&sched.npidle, 1); /* seq_cst: pairs with the look at the queues that follows in findrunnable */
+}
+
+struct p *pidleget_locked(void)
+{
+	struct p *pp = sched.pidle;
+	if (pp) {
+		sched.pidle = pp->link;
+		pp->link = NULL;
+		if (atomic_fetch_sub(&sched.npidle, 1) == (uint32_t)sched.gomaxprocs)
+			sysmon_wake(); /* it may sleep for as long as all are idle */
+	}
+	return pp;
+}
+
+void acquirep(struct p *pp)
+{
+	struct m *m = getm();
+	check(m->p == NULL && pp->m == NULL);
+	m->p = pp;
+	pp->m = m;
+	store_rel(&pp->status, Prunning);
+}
+
+struct p *releasep(void)
+{
+	struct m *m = getm();
+	struct p *pp = m->p;
+	check(pp && pp->m == m && load_rlx(&pp->status) == Prunning);
+	m->p = NULL;
+	pp->m = NULL;
+	store_rel(&pp->status, Pidle);
+	return pp;
+}
+
+void procresize(int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct p *pp = &allp[i];
+		pp->id = i;
+		store_rlx(&pp->status, Pidle);
+		pp->sysmon_schedwhen = sched.start_ns;
+		pp->timers.lock.rank = RankTimers;
+	}
+	sched.gomaxprocs = n;
+	for (int i = n - 1; i > 0; i--)
+		pidleput_locked(&allp[i]);
+}
+
+/* --- M's: start, stop, wake --- */
+
+static void mput_locked(struct m *m)
+{
+	m->schedlink = sched.midle;
+	sched.midle = m;
+	sched.nmidle++;
+	checkdead_locked();
+}
+
+static struct m *mget_locked(void)
+{
+	struct m *m = sched.midle;
+	if (m) {
+		sched.midle = m->schedlink;
+		sched.nmidle--;
+	}
+	return m;
+}
+
+/* Stops this M until somebody hands it a P. */
+void stopm(void)
+{
+	struct m *m = getm();
+	check(m->p == NULL && !m->spinning);
+	lock(&sched.lock);
+	mput_locked(m);
+	unlock(&sched.lock);
+	note_sleep(&m->park, -1);
+	acquirep(m->nextp);
+	m->nextp = NULL;
+}
+
+/* Runs pp (NULL: any idle one) on an M; spinning: the caller has counted it in nmspinning. */
+void startm(struct p *pp, bool spinning)
+{
+	lock(&sched.lock);
+	if (!pp)
+		pp = pidleget_locked();
+	struct m *m = pp ? mget_locked() : NULL;
+	if (pp && !m && sched.nm >= sched.maxm) {
+		bool warn = !sched.maxm_warned;
+		sched.maxm_warned = true;
+		pidleput_locked(pp);
+		pp = NULL;
+		unlock(&sched.lock);
+		if (warn)
+			rt_printf(2, "preloom: %u kernel threads are in use (PRELOOM=maxthreads); blocking calls wait\n",
+				  sched.maxm);
+		lock(&sched.lock);
+	}
+	unlock(&sched.lock);
+	if (!pp) {
+		if (spinning)
+			atomic_fetch_sub(&sched.nmspinning, 1);
+		return;
+	}
+	if (!m) {
+		m = m_new();
+		m->nextp = pp;
+		m->spinning = spinning;
+		int r = os_newm(m);
+		if (r >= 0)
+			return;
+		/* No kernel thread to be had: whoever next returns from a system call takes the P. */
+		m_abandon(m);
+		lock(&sched.lock);
+		pidleput_locked(pp);
+		unlock(&sched.lock);
+		if (spinning)
+			atomic_fetch_sub(&sched.nmspinning, 1);
+		return;
+	}
+	check(!m->spinning && m->nextp == NULL);
+	m->spinning = spinning;
+	m->nextp = pp;
+	note_wake(&m->park);
+}
+
+void wakep(void)
+{
+	uint32_t zero = 0;
+	if (load_rlx(&sched.npidle) == 0)
+		return;
+	/* One spinning M is enough: it wakes the next when it finds work. */
+	if (load_rlx(&sched.nmspinning) != 0 || !atomic_compare_exchange_strong(&sched.nmspinning, &zero, 1))
+		return;
+	struct m *m = getm();
+	if (m && m->p)
+		m->p->nwakep++;
+	startm(NULL, true);
+}
+
+/* The M gave pp up for a system call or for good: give it to another M if there is anything to do. */
+void handoffp(struct p *pp)
+{
+	pp->nhandoff++;
+	if (!runq_empty(pp) || load_acq(&sched.runqsize)) {
+		startm(pp, false);
+		return;
+	}
+	uint32_t zero = 0;
+	if (load_acq(&sched.nmspinning) + load_acq(&sched.npidle) == 0 &&
+	    atomic_compare_exchange_strong(&sched.nmspinning, &zero, 1)) {
+		startm(pp, true);
+		return;
+	}
+	lock(&sched.lock);
+	if (sched.runq.n) {
+		unlock(&sched.lock);
+		startm(pp, false);
+		return;
+	}
+	/* The last running P goes idle and nobody polls: somebody must watch timers and descriptors. */
+	if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs - 1 && load_acq(&sched.lastpoll) != 0) {
+		unlock(&sched.lock);
+		startm(pp, false);
+		return;
+	}
+	int64_t when = load_acq(&pp->timers.first);
+	pidleput_locked(pp);
+	unlock(&sched.lock);
+	if (when)
+		timer_wake_poller(when);
+}
+
+/* --- wired G's --- */
+
+/* This M's own G is not to be had now: sleep until startlockedm brings a P for it. */
+void stoplockedm(void)
+{
+	struct m *m = getm();
+	if (m->p) {
+		struct p *pp = releasep();
+		handoffp(pp);
+	}
+	lock(&sched.lock);
+	sched.nmlocked++;
+	checkdead_locked();
+	unlock(&sched.lock);
+	note_sleep(&m->park, -1);
+	acquirep(m->nextp);
+	m->nextp = NULL;
+}
+
+/* g is wired to another M: give that M our P and stop. */
+void startlockedm(struct g *g)
+{
+	struct m *other = g->lockedm;
+	check(other != getm() && other->nextp == NULL);
+	lock(&sched.lock);
+	sched.nmlocked--;
+	unlock(&sched.lock);
+	other->nextp = releasep();
+	note_wake(&other->park);
+	stopm();
+}
+
+void wired_wait_for_p(struct g *g)
+{
+	struct m *m = getm();
+	lock(&sched.lock);
+	sched.nmlocked++;
+	globrunq_put_locked(g); /* who takes it there gives us his P */
+	unlock(&sched.lock);
+	note_sleep(&m->park, -1);
+	acquirep(m->nextp);
+	m->nextp = NULL;
+	execute(g, false);
+}
+
+void lockosthread(const char *why)
+{
+	struct m *m = getm();
+	struct g *g = m->curg;
+	if (g->lockedm)
+		return;
+	g->lockedm = m;
+	g->wired_why = why;
+	g->wired_since = os_nanotime();
+	m->lockedg = g;
+}
