@@ -7,7 +7,8 @@
 #define THREADS 6
 #define EACH 3000
 
-static atomic_int received[THREADS], go;
+static atomic_int received[THREADS];
+static pthread_barrier_t all_ready;
 static _Thread_local int self = -1;
 static pthread_t threads[THREADS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -26,8 +27,7 @@ static void *run(void *arg)
     self = (int)(intptr_t)arg;
     unsigned seed = (unsigned)self + 1;
     double x = self;
-    while (!go)
-        sched_yield();
+    pthread_barrier_wait(&all_ready);
     for (int i = 0; i < EACH; i++) {
         union sigval v = {.sival_int = (self + 1) % THREADS};
         int err;
@@ -69,9 +69,10 @@ int main(void)
     sa.sa_sigaction = handler;
     sa.sa_flags = SA_SIGINFO | SA_RESTART;
     sigaction(SIGRTMIN, &sa, NULL);
+    CHECK0(pthread_barrier_init(&all_ready, NULL, THREADS + 1));
     for (intptr_t i = 0; i < THREADS; i++)
         threads[i] = start(run, (void *)i);
-    go = 1;
+    pthread_barrier_wait(&all_ready);
     for (int i = 0; i < THREADS; i++)
         join(threads[i]);
     for (int i = 0; i < THREADS; i++)
