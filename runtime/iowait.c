@@ -32,7 +32,7 @@ enum { StateIdle, StateArmed, StateBusy };
 struct fdesc *_Atomic fdtab;
 _Atomic uint32_t fd_epoch = 1;
 
-_Atomic bool fd_shared;
+_Atomic uint32_t fd_shares;
 
 static _Atomic int highest = -1;
 static struct lock tab_lock = LOCK_INIT(RankNetpoll);
@@ -280,6 +280,7 @@ static void reset_locked(struct fdesc *e)
 	store_rlx(&e->gen, load_rlx(&e->gen) + 1);
 	store_rlx(&e->flags, 0);
 	store_rlx(&e->drained, 0);
+	store_rlx(&e->born, 0);
 	store_rlx(&e->kind, KindUnknown);
 }
 
@@ -325,7 +326,7 @@ bool fdesc_close_begin(struct fdesc *e, int fd)
 	bool waited = e->waiters[DirRead] || e->waiters[DirWrite];
 	if (!waited) {
 		/* A file that lives on under another number or in another process would go on reporting. */
-		if (load_rlx(&e->flags) & FD_REG && load_rlx(&fd_shared))
+		if (load_rlx(&e->flags) & FD_REG && load_rlx(&fd_shares))
 			netpoll_unregister(fd);
 		reset_locked(e);
 	}

@@ -46,6 +46,7 @@ struct fdesc {
 	_Atomic uint8_t flags;
 	_Atomic uint16_t closing; /* closes under way: nothing may be remembered about the number */
 	_Atomic uint32_t ino;	  /* with KindPipe: both ends have the same */
+	_Atomic uint32_t born;	  /* fd_shares + 1 when this program made the file; 0: not known */
 	struct iowait *waiters[2];
 } __attribute__((aligned(64)));
 
@@ -69,7 +70,7 @@ struct iowait {
 
 extern struct fdesc *_Atomic fdtab;
 extern _Atomic uint32_t fd_epoch; /* grows when the program changes O_NONBLOCK or a socket timeout anywhere */
-extern _Atomic bool fd_shared;	  /* open files may have other numbers or be in other processes */
+extern _Atomic uint32_t fd_shares; /* times that open files got other numbers or went to other processes */
 struct fdesc *fdtab_init(void);
 
 /* NULL: beyond the table; such calls are handed off. */
@@ -79,6 +80,17 @@ static inline struct fdesc *fdesc_get(int fd)
 	if (unlikely(!t))
 		t = fdtab_init();
 	return likely((unsigned)fd < FDTAB_LEN) ? &t[fd] : NULL;
+}
+
+static inline void fd_share(void)
+{
+	atomic_fetch_add(&fd_shares, 1);
+}
+
+/* Nobody else can have the open file: made here, and nothing was doubled or handed on since. */
+static inline bool fdesc_sole(struct fdesc *e)
+{
+	return load_rlx(&e->born) == load_acq(&fd_shares) + 1;
 }
 
 static inline uint32_t fdesc_seen(struct fdesc *e, enum iodir dir)

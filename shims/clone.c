@@ -4,6 +4,7 @@
  * we do. It gets a GS of its own that says "foreign": its calls pass straight to the kernel. Signals are blocked in
  * the parent's M around every clone, since the child starts with a copy of the M's state.
  */
+#include "../runtime/netpoll.h"
 #include "shim.h"
 #include <asm/signal.h>
 #include <linux/sched.h>
@@ -66,6 +67,7 @@ static long fork_here(struct regs *r, uint64_t flags, uint64_t ptid, uint64_t ct
 {
 	struct g *g = getg();
 	bool vfork = flags & CLONE_VFORK;
+	fd_share();
 	uint64_t mask = block_signals();
 	if (vfork)
 		entersyscall_block((int)r->rax);
@@ -168,6 +170,7 @@ static long clone_any(struct regs *r, struct clone_args *full, size_t size)
 		struct cloneargs a = { flags, full->stack, full->stack_size, full->parent_tid, full->child_tid, full->tls };
 		return clone_thread(r, &a);
 	}
+	fd_share();
 	if (flags & CLONE_VM && full->stack)
 		return clone_foreign(r, full, size);
 	if (full->stack || r->rax == __NR_clone3)

@@ -21,6 +21,7 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define SOCK_SEQPACKET 5
+#define SOCK_TYPE_MASK 0xf
 #define UNTOUCHED_ABOVE 65536 /* closing unused numbers beyond this must not fill the table with memory */
 
 static int socket_option(int fd, int option)
@@ -30,16 +31,20 @@ static int socket_option(int fd, int option)
 	return v;
 }
 
-static enum fdkind socket_kind(int fd)
+static enum fdkind kind_of_socket(int domain, int type, int protocol)
 {
-	int type = socket_option(fd, SO_TYPE), domain = socket_option(fd, SO_DOMAIN);
 	if (type == SOCK_STREAM) {
 		bool inet = domain == AF_INET || domain == AF_INET6;
-		return inet && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP ? KindTCP : KindStream;
+		return inet && protocol == IPPROTO_TCP ? KindTCP : KindStream;
 	}
 	if (domain == AF_UNIX)
 		return KindUnixMsg;
 	return type == SOCK_SEQPACKET ? KindSeq : KindMsg;
+}
+
+static enum fdkind socket_kind(int fd)
+{
+	return kind_of_socket(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE), socket_option(fd, SO_PROTOCOL));
 }
 
 static enum fdkind chardev_kind(struct fdesc *e, int fd)
@@ -88,6 +93,22 @@ void fd_fresh(int fd, enum fdkind kind)
 	if (load_rlx(&e->flags) || load_rlx(&e->kind) != KindUnknown)
 		fdesc_forget(e);
 	fdesc_set_kind(e, kind);
+}
+
+long shim_socket(struct regs *r)
+{
+	int domain = (int)A1(r), type = (int)A2(r) & SOCK_TYPE_MASK, protocol = (int)A3(r);
+	uint32_t shares = load_acq(&fd_shares);
+	long fd = shim_raw(r);
+	if (fd < 0)
+		return fd;
+	if ((domain == AF_INET || domain == AF_INET6) && protocol == 0)
+		protocol = IPPROTO_TCP;
+	fd_fresh((int)fd, kind_of_socket(domain, type, protocol));
+	struct fdesc *e = fdesc_get((int)fd);
+	if (e)
+		store_rlx(&e->born, shares + 1);
+	return fd;
 }
 
 /* --- close --- */
@@ -159,7 +180,7 @@ static long dup_onto(struct regs *r, int from, int to)
 	struct fdesc *e = fdesc_get(to);
 	if (privfd_is(from) || privfd_is(to))
 		return -EBADF;
-	store_rlx(&fd_shared, true);
+	fd_share();
 	if (!e || from == to || sys3(__NR_fcntl, from, F_GETFD, 0) < 0)
 		return shim_raw(r);
 	close_begin(e, to);
@@ -182,7 +203,7 @@ long shim_dup(struct regs *r)
 {
 	if (privfd_is((int)A1(r)))
 		return -EBADF;
-	store_rlx(&fd_shared, true);
+	fd_share();
 	return shim_raw(r);
 }
 
@@ -207,7 +228,7 @@ long shim_fcntl(struct regs *r)
 		return flags_changed(shim_raw(r));
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
-		store_rlx(&fd_shared, true);
+		fd_share();
 		return shim_raw(r);
 	case F_SETLK:
 	case F_OFD_SETLK:

@@ -24,6 +24,7 @@ struct iocall {
 	enum waitreason reason;
 	uint32_t seen; /* events before the last try */
 	bool sock;     /* socket timeouts apply */
+	bool accepts;  /* waits only if the socket listens */
 	bool waited;   /* w is in use */
 	bool timed;    /* a socket timeout applies: a signal gives -EINTR in spite of SA_RESTART */
 	struct iowait w;

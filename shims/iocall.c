@@ -24,7 +24,7 @@ void io_begin(struct iocall *c, struct regs *r, struct fdesc *e, enum iodir dir)
 	c->a[5] = (long)A6(r);
 	c->dir = dir;
 	c->reason = dir == DirRead ? WaitIORead : WaitIOWrite;
-	c->sock = c->waited = c->timed = false;
+	c->sock = c->accepts = c->waited = c->timed = false;
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO in ns; 0: none. */
@@ -98,6 +98,12 @@ long io_wait(struct iocall *c)
 	throw("io_wait: unknown wake");
 }
 
+static bool is_listening(int fd)
+{
+	int v = 0, len = sizeof(v);
+	return sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) == 0 && v;
+}
+
 static long hand_off(struct iocall *c, bool at_once)
 {
 	const struct regs *r = c->r;
@@ -146,7 +152,8 @@ long io_poll_first(struct iocall *c, short events)
 	for (;;) {
 		struct pollfd p = { (int)c->a[0], events, 0 };
 		c->seen = fdesc_seen(c->e, c->dir);
-		if (sys3(__NR_poll, &p, 1, 0) != 0) {
+		bool now = sys3(__NR_poll, &p, 1, 0) != 0;
+		if (now || (c->accepts && !is_listening(p.fd))) {
 			long ret = hand_off(c, false);
 			if (c->waited)
 				iowait_end(&c->w);

@@ -352,7 +352,7 @@ long shim_sendmsg(struct regs *r)
 	if (user_read(&h, A2(r), sizeof(h)) || unlikely(!e))
 		return shim_may_block(r);
 	if (h.controllen)
-		store_rlx(&fd_shared, true); /* it may carry descriptors away */
+		fd_share(); /* it may carry descriptors away */
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (flags & MSG_FASTOPEN)
@@ -373,7 +373,7 @@ long shim_sendmmsg(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
-	store_rlx(&fd_shared, true);
+	fd_share();
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (unlikely(!e || flags & MSG_FASTOPEN))
