@@ -233,6 +233,22 @@ static void reset_spinning(struct m *m)
 	wakep();
 }
 
+/* A G that this M may run. Apart from schedule, which must not have a local variable whose address is known elsewhere: it
+ * ends in a jump. */
+__attribute__((noinline)) static struct g *next_g(struct m *m)
+{
+	for (;;) {
+		bool inherit;
+		struct g *g = findrunnable(&inherit);
+		if (m->spinning)
+			reset_spinning(m);
+		m->inherit = inherit;
+		if (likely(!g->lockedm))
+			return g;
+		startlockedm(g);
+	}
+}
+
 void schedule(void)
 {
 	struct m *m = getm();
@@ -242,17 +258,8 @@ void schedule(void)
 		execute(m->lockedg, false);
 		return;
 	}
-	for (;;) {
-		bool inherit;
-		struct g *g = findrunnable(&inherit);
-		if (m->spinning)
-			reset_spinning(m);
-		if (likely(!g->lockedm)) {
-			execute(g, inherit);
-			return;
-		}
-		startlockedm(g);
-	}
+	struct g *g = next_g(m);
+	execute(g, m->inherit);
 }
 
 /* --- start --- */

@@ -43,8 +43,8 @@ enum waitreason {
 	NWaitReason
 };
 
-/* How a wait ended; carried in the wait record. */
-enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeRequeued };
+/* How a wait ended; carried in the wait record. WakeWord + n: the n-th word of a futex_waitv. */
+enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeRequeued, WakeWord = 128 };
 
 /* The wait record: sequence number << 32 | how it ended << 8 | state. See park.c. */
 enum waitstate { WaitIdle, WaitPrepared, WaitParked, WaitClaimed };
@@ -75,7 +75,7 @@ struct futexw {
 	uint32_t bitset;
 	uint32_t pi;	      /* waits for a PI lock at addr */
 	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
-	uint32_t woken;	      /* for waitv: this one was the reason */
+	uint32_t place;	      /* for waitv: 1 + its place among the words; the wait record says who was first */
 };
 
 #define GNAME_LEN 16
@@ -147,6 +147,7 @@ struct m {
 	struct p *nextp; /* handed over with startm */
 	struct g *lockedg;
 	bool spinning;
+	bool inherit; /* the G found last goes on in the time slice of the one before */
 	bool sysmon;
 	_Atomic uint32_t park; /* note: 1 wakes */
 	_Atomic uint32_t waitsig;
