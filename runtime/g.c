@@ -9,7 +9,7 @@
 
 #define MAX_SLOTS (1u << 21)
 #define TID_BASE (1u << 29)
-#define SLAB_GS 32
+#define SLAB (256u << 10) /* mapped as such: pages are touched as they are needed */
 
 static struct g *_Atomic *table;
 static _Atomic uint32_t nslots;
@@ -64,8 +64,8 @@ static struct g *g_fresh(void)
 	if (!table)
 		throw("out of address space for the table of G's");
 	if (slab_left == 0) {
-		slab = rt_alloc(SLAB_GS * sizeof(struct g));
-		slab_left = SLAB_GS;
+		slab = rt_alloc(SLAB);
+		slab_left = SLAB / sizeof(struct g);
 	}
 	uint32_t slot = load_rlx(&nslots);
 	struct g *g = NULL;

@@ -4,10 +4,20 @@
  * neighbours merge, so a region is one entry in the kernel's map however many stacks it holds. Guard pages are
  * installed in the page tables (MADV_GUARD_INSTALL, Linux 6.13); before that by mprotect, which splits the map, so
  * thread counts then stop at vm.max_map_count.
- * A stack lies in a region of slots of one size. Freed stacks go to that region's list; their pages are dropped then,
- * so that the next user finds zeroes (glibc reuses its own cache of stacks without zeroing and without asking us).
- * What lies below the frames of a thread that ended is discarded by glibc with madvise at each exit: the shim
- * passes this on only when much was touched, see stack_discard.
+ *
+ * A stack is a slot of a region; all slots of a region have one size. A slot keeps its guard when it is freed: whoever
+ * takes it next mostly asks for the same one. What it takes must read as zero, though (glibc relies on that for its
+ * descriptor), and its memory must not stay in use, so a freed slot goes through up to three stages:
+ *
+ *     dirty   as the thread left it. Few, bounded in address space, for the memory they may hold is not known.
+ *     warm    all but the top KEEP bytes is dropped; who takes it zeroes those by hand: no page fault.
+ *     clean   nothing is in memory. Neighbours are dropped in one call.
+ *
+ * Each costs less to take than the next: a warm slot 0.3 µs, a clean one two page faults.
+ * What lies below the frames of a thread that ends is discarded by glibc at each exit: the shim ignores that, since
+ * glibc's own cache of stacks is small, and what it does not keep comes here.
+ * Rejected: cleaning at each death. Dropping all pages of one stack and removing its guard is 15 µs, because the kernel
+ * walks every entry of 8 MiB.
  */
 #include "runtime.h"
 #include <asm/errno.h>
@@ -18,25 +28,54 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
+#define PAGE 4096UL
+#define TABLE (2UL << 20) /* what one page of page-table entries maps */
 #define MAX_REGIONS 4096
 #define MIN_REGION (64ULL << 20)
 #define MAX_REGION (64ULL << 30)
-#define FREE_NONE UINT32_MAX
+#define NONE UINT32_MAX
+
+#define KEEP (2 * PAGE) /* glibc's descriptor, thread-local storage, and the frames of a simple thread */
+#define DIRTY_MAX 32
+#define DIRTY_BYTES (128UL << 20)
+#define WARM_MAX 1024
+
+enum slotflag {
+	Closed = 1,    /* mapped without access, not yet opened */
+	OddGuard = 2,  /* has guards elsewhere than at its bottom */
+	Protected = 4, /* mprotect was used */
+};
+
+/* Belongs to whoever has the stack; while it is free, to the lock. */
+struct slot {
+	uint32_t next;	/* list of free slots */
+	uint32_t guard; /* pages at the bottom that are a guard */
+	uint32_t gone;	/* pages that were unmapped, while others are in use */
+	uint32_t flags;
+};
 
 struct region {
 	uintptr_t lo, hi;
-	size_t slot;	    /* bytes of a stack */
+	size_t size;	    /* bytes of a slot */
 	uint32_t used;	    /* slots handed out at least once */
 	uint32_t nslots;
-	uint32_t freehead;  /* list of free slots, linked through `next` */
-	uint32_t *next;
-	bool guards_by_mprotect;
+	uint32_t warm, clean; /* free slots */
+	struct slot *slots;
+};
+
+struct freed {
+	struct region *r;
+	uint32_t i;
 };
 
 static struct lock stack_lk = LOCK_INIT(RankStack);
-static struct region regions[MAX_REGIONS]; /* ascending in time, never removed; read without the lock */
+static struct region regions[MAX_REGIONS]; /* ascending in time, never removed; bounds are read without the lock */
 static _Atomic uint32_t nregions;
-static _Atomic uint64_t nslots_total;
+static _Atomic uint32_t last_hit;
+static uint64_t nslots_total;
+static bool guards_by_mprotect;
+static struct freed dirty[DIRTY_MAX]; /* newest last */
+static uint32_t ndirty, nwarm;
 
 void stack_lock(void)
 {
@@ -48,13 +87,32 @@ void stack_unlock(void)
 	unlock(&stack_lk);
 }
 
+static bool within(const struct region *r, uintptr_t addr)
+{
+	return addr >= r->lo && addr < r->hi;
+}
+
 static struct region *region_of(uintptr_t addr)
 {
-	uint32_t n = load_acq(&nregions);
+	uint32_t n = load_acq(&nregions), hint = load_rlx(&last_hit);
+	if (hint < n && within(&regions[hint], addr))
+		return &regions[hint];
 	for (uint32_t i = n; i > 0; i--)
-		if (addr >= regions[i - 1].lo && addr < regions[i - 1].hi)
+		if (within(&regions[i - 1], addr)) {
+			store_rlx(&last_hit, i - 1);
 			return &regions[i - 1];
+		}
 	return NULL;
+}
+
+static uint32_t index_of(const struct region *r, uintptr_t addr)
+{
+	return (uint32_t)((addr - r->lo) / r->size);
+}
+
+static uintptr_t slot_lo(const struct region *r, uint32_t i)
+{
+	return r->lo + (uintptr_t)i * r->size;
 }
 
 bool stack_contains(uintptr_t addr)
@@ -67,138 +125,332 @@ bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi)
 	struct region *r = region_of(addr);
 	if (!r)
 		return false;
-	*lo = r->lo + (addr - r->lo) / r->slot * r->slot;
-	*hi = *lo + r->slot;
+	*lo = slot_lo(r, index_of(r, addr));
+	*hi = *lo + r->size;
 	return true;
 }
 
+/* --- guards --- */
+
+static int guard_set(uintptr_t addr, size_t size)
+{
+	if (!guards_by_mprotect) {
+		int err = os_madvise((void *)addr, size, MADV_GUARD_INSTALL);
+		if (err != -EINVAL)
+			return err;
+		guards_by_mprotect = true;
+	}
+	return os_mprotect((void *)addr, size, PROT_NONE);
+}
+
+static int guard_clear(uintptr_t addr, size_t size)
+{
+	if (guards_by_mprotect)
+		return os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
+	return os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
+}
+
+/* Makes [lo, lo+size) of a slot its guard, and nothing else. */
+static int guard_resize(struct region *r, uint32_t i, size_t size)
+{
+	struct slot *s = &r->slots[i];
+	uintptr_t lo = slot_lo(r, i);
+	size_t old = s->guard * PAGE;
+	int err = 0;
+	if (size > old)
+		err = guard_set(lo + old, size - old);
+	else if (size < old)
+		err = guard_clear(lo + size, old - size);
+	if (err == 0)
+		s->guard = (uint32_t)(size / PAGE);
+	return err;
+}
+
+/* --- regions --- */
+
+/* A guard and the top of the stack below it lie side by side. Where slots are multiples of what a page of the page table
+ * maps, they begin in the middle of that, so that the two share one. */
+static uintptr_t region_start(uintptr_t p, size_t size)
+{
+	return size % TABLE ? p : align_up(p, TABLE) + TABLE / 2;
+}
+
 /* Regions grow with the number of stacks in use, so that few suffice for a million and little is reserved for ten. */
-static struct region *region_new_locked(size_t slot)
+static struct region *region_new_locked(size_t size)
 {
 	uint32_t n = load_rlx(&nregions);
 	if (n == MAX_REGIONS)
 		return NULL;
-	uint64_t want = load_rlx(&nslots_total) * slot;
+	uint64_t want = nslots_total * size;
 	if (want < MIN_REGION)
 		want = MIN_REGION;
 	if (want > MAX_REGION)
 		want = MAX_REGION;
-	uint64_t count = want / slot;
+	uint64_t count = want / size;
 	if (count < 4)
 		count = 4;
+	size_t slack = size % TABLE ? 0 : 2 * TABLE;
 	void *p = NULL;
-	while (count && !(p = os_reserve(count * slot)))
+	while (count && !(p = os_reserve(count * size + slack)))
 		count /= 2;
 	if (!p)
 		return NULL;
 	struct region *r = &regions[n];
-	r->lo = (uintptr_t)p;
-	r->hi = r->lo + count * slot;
-	r->slot = slot;
+	r->lo = region_start((uintptr_t)p, size);
+	r->hi = r->lo + count * size;
+	r->size = size;
 	r->used = 0;
 	r->nslots = (uint32_t)count;
-	r->freehead = FREE_NONE;
-	r->next = rt_alloc(count * sizeof(*r->next));
-	atomic_fetch_add_explicit(&nslots_total, count, memory_order_relaxed);
+	r->warm = r->clean = NONE;
+	r->slots = rt_alloc(count * sizeof(*r->slots));
+	nslots_total += count;
 	store_rel(&nregions, n + 1); /* release: readers see a complete region */
 	return r;
 }
 
-static void *slot_take_locked(struct region *r)
+/* --- taking a slot --- */
+
+static bool pop_locked(struct region *r, uint32_t *list, uint32_t *i)
 {
-	uint32_t i;
-	if (r->freehead != FREE_NONE) {
-		i = r->freehead;
-		r->freehead = r->next[i];
-	} else if (r->used < r->nslots) {
-		i = r->used++;
-	} else {
-		return NULL;
-	}
-	return (void *)(r->lo + (uintptr_t)i * r->slot);
+	*i = *list;
+	if (*i == NONE)
+		return false;
+	*list = r->slots[*i].next;
+	return true;
 }
 
-/* Zeroed memory for a stack of `size` bytes (a multiple of the page size); NULL: ask the kernel instead. */
+static void push_locked(struct region *r, uint32_t *list, uint32_t i)
+{
+	r->slots[i].next = *list;
+	*list = i;
+}
+
+static bool take_dirty_locked(size_t size, struct freed *f)
+{
+	for (uint32_t k = ndirty; k > 0; k--) {
+		if (dirty[k - 1].r->size != size)
+			continue;
+		*f = dirty[k - 1];
+		for (ndirty--; k <= ndirty; k++)
+			dirty[k - 1] = dirty[k];
+		return true;
+	}
+	return false;
+}
+
+enum stage { Dirty, Warm, Clean, Nothing };
+
+static enum stage take_locked(size_t size, struct freed *f)
+{
+	if (take_dirty_locked(size, f))
+		return Dirty;
+	for (uint32_t k = load_rlx(&nregions); k > 0; k--) {
+		f->r = &regions[k - 1];
+		if (f->r->size != size)
+			continue;
+		if (pop_locked(f->r, &f->r->warm, &f->i)) {
+			nwarm--;
+			return Warm;
+		}
+		if (pop_locked(f->r, &f->r->clean, &f->i))
+			return Clean;
+		if (f->r->used < f->r->nslots) {
+			f->i = f->r->used++;
+			return Clean;
+		}
+	}
+	f->r = region_new_locked(size);
+	if (!f->r)
+		return Nothing;
+	f->i = f->r->used++;
+	return Clean;
+}
+
+/* All but the top. */
+static void cool(const struct freed *f)
+{
+	uintptr_t lo = slot_lo(f->r, f->i) + f->r->slots[f->i].guard * PAGE, hi = slot_lo(f->r, f->i) + f->r->size;
+	if (lo < hi - KEEP)
+		os_madvise((void *)lo, hi - KEEP - lo, MADV_DONTNEED);
+}
+
+static void zero_top(const struct freed *f)
+{
+	size_t n = f->r->size - f->r->slots[f->i].guard * PAGE;
+	if (n > KEEP)
+		n = KEEP;
+	uint64_t *p = (uint64_t *)(slot_lo(f->r, f->i) + f->r->size - n);
+	for (size_t k = 0; k < n / 8; k++)
+		p[k] = 0;
+}
+
+/* Memory for a stack of `size` bytes (a multiple of the page size), zero; NULL: ask the kernel instead. Nothing of it is
+ * for use before stack_guard says how much of it is the guard. */
 void *stack_alloc(size_t size)
 {
-	void *p = NULL;
+	struct freed f;
 	lock(&stack_lk);
-	for (uint32_t i = load_rlx(&nregions); i > 0 && !p; i--)
-		if (regions[i - 1].slot == size)
-			p = slot_take_locked(&regions[i - 1]);
-	if (!p) {
-		struct region *r = region_new_locked(size);
-		if (r)
-			p = slot_take_locked(r);
-	}
+	enum stage stage = take_locked(size, &f);
 	unlock(&stack_lk);
-	return p;
+	if (stage == Nothing)
+		return NULL;
+	if (stage == Dirty)
+		cool(&f);
+	if (stage != Clean)
+		zero_top(&f);
+	f.r->slots[f.i].flags = Closed;
+	return (void *)slot_lo(f.r, f.i);
 }
 
-/* munmap of a whole stack. A part of one is only discarded: the rest of the slot stays in use. */
+/* --- giving one back --- */
+
+/* Drops all pages; one call for slots that lie side by side. Guards stay. */
+static void clean(const struct freed *f, uint32_t n)
+{
+	for (uint32_t i = 0, k; i < n; i = k) {
+		for (k = i + 1; k < n && f[k].r == f[i].r && f[k].i == f[k - 1].i + 1; k++)
+			;
+		os_madvise((void *)slot_lo(f[i].r, f[i].i), (k - i) * f[i].r->size, MADV_DONTNEED);
+	}
+}
+
+/* Moves dirty slots on. The lock is not held meanwhile: in the child of a fork that comes between, they are lost. */
+static void settle(const struct freed *f, uint32_t n, bool keep_warm)
+{
+	if (keep_warm)
+		for (uint32_t i = 0; i < n; i++)
+			cool(&f[i]);
+	else
+		clean(f, n);
+	lock(&stack_lk);
+	for (uint32_t i = 0; i < n; i++)
+		push_locked(f[i].r, keep_warm ? &f[i].r->warm : &f[i].r->clean, f[i].i);
+	unlock(&stack_lk);
+}
+
+static void slot_free(struct region *r, uint32_t i)
+{
+	struct slot *s = &r->slots[i];
+	struct freed batch[DIRTY_MAX];
+	uint32_t n = 0;
+	bool keep_warm = false;
+	if (s->flags & Protected)
+		os_mprotect((void *)slot_lo(r, i), r->size, PROT_READ | PROT_WRITE);
+	if (s->flags & OddGuard || (s->flags & Protected && guards_by_mprotect)) {
+		guard_clear(slot_lo(r, i), r->size);
+		s->guard = 0;
+	}
+	s->flags = s->gone = 0;
+	lock(&stack_lk);
+	if (ndirty == DIRTY_MAX || (ndirty && (ndirty + 1) * r->size > DIRTY_BYTES)) {
+		n = ndirty;
+		for (uint32_t k = 0; k < n; k++)
+			batch[k] = dirty[k];
+		ndirty = 0;
+		keep_warm = nwarm + n <= WARM_MAX;
+		nwarm += keep_warm ? n : 0;
+	}
+	dirty[ndirty++] = (struct freed){ r, i };
+	unlock(&stack_lk);
+	if (n)
+		settle(batch, n, keep_warm);
+}
+
+/* munmap within one slot. Only when all of it has been unmapped the slot is free. */
+static void unmap(struct region *r, uint32_t i, uintptr_t addr, size_t size)
+{
+	struct slot *s = &r->slots[i];
+	if (size < r->size) {
+		os_madvise((void *)addr, size, MADV_DONTNEED);
+		s->gone += (uint32_t)(size / PAGE);
+		if (s->gone * PAGE < r->size)
+			return;
+	}
+	slot_free(r, i);
+}
+
+/* munmap. */
 bool stack_free(uintptr_t addr, size_t size)
 {
 	struct region *r = region_of(addr);
 	if (!r)
 		return false;
-	if (r->guards_by_mprotect)
-		os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
-	else
-		os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
-	os_madvise((void *)addr, size, MADV_DONTNEED);
-	uintptr_t off = addr - r->lo;
-	if (off % r->slot || size != r->slot)
-		return true;
-	uint32_t i = (uint32_t)(off / r->slot);
-	lock(&stack_lk);
-	r->next[i] = r->freehead;
-	r->freehead = i;
-	unlock(&stack_lk);
+	while (size && addr < r->hi) {
+		uint32_t i = index_of(r, addr);
+		size_t rest = slot_lo(r, i) + r->size - addr, n = size < rest ? size : rest;
+		unmap(r, i, addr, n);
+		addr += n;
+		size -= n;
+	}
 	return true;
 }
 
-static int guard(struct region *r, uintptr_t addr, size_t size)
+/* --- protection --- */
+
+/* No access to [addr, addr+size), which need not be the bottom of the slot. */
+static int close_part(struct region *r, uint32_t i, uintptr_t addr, size_t size)
 {
-	if (!r->guards_by_mprotect) {
-		int err = os_madvise((void *)addr, size, MADV_GUARD_INSTALL);
-		if (err != -EINVAL)
-			return err;
-		r->guards_by_mprotect = true;
-	}
+	struct slot *s = &r->slots[i];
+	uintptr_t guard_hi = slot_lo(r, i) + s->guard * PAGE;
+	/* Data in pages that become a guard is lost: at the end of a stack there is none. */
+	if (addr <= guard_hi)
+		return addr + size > guard_hi ? guard_resize(r, i, addr + size - slot_lo(r, i)) : 0;
+	s->flags |= Protected;
 	return os_mprotect((void *)addr, size, PROT_NONE);
 }
 
-/* mprotect within the pool. glibc maps a stack without access and then opens all but the guard; other programs map it
+static int open_part(struct region *r, uint32_t i, uintptr_t addr, size_t size)
+{
+	struct slot *s = &r->slots[i];
+	uintptr_t lo = slot_lo(r, i), guard_hi = lo + s->guard * PAGE;
+	int err = 0;
+	if (s->flags & Protected)
+		err = os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
+	if (err || (addr >= guard_hi && !(s->flags & OddGuard)))
+		return err;
+	if (addr + size >= guard_hi && !(s->flags & OddGuard))
+		return guard_resize(r, i, addr - lo);
+	s->flags |= OddGuard;
+	return guard_clear(addr, size);
+}
+
+/* The stack was mapped without access: all but [addr, addr+size) stays so. */
+static int open_first(struct region *r, uint32_t i, uintptr_t addr, size_t size)
+{
+	uintptr_t end = slot_lo(r, i) + r->size;
+	int err = guard_resize(r, i, addr - slot_lo(r, i));
+	r->slots[i].flags &= ~(uint32_t)Closed;
+	if (err || addr + size == end)
+		return err;
+	r->slots[i].flags |= OddGuard;
+	return guard_set(addr + size, end - addr - size);
+}
+
+/* mprotect within a slot. glibc maps a stack without access and then opens all but the guard; other programs map it
  * open and then close the guard: both must end with guards below and an open stack. */
 int stack_protect(uintptr_t addr, size_t size, int prot)
 {
 	struct region *r = region_of(addr);
-	uintptr_t lo = r->lo + (addr - r->lo) / r->slot * r->slot;
+	uint32_t i = index_of(r, addr);
+	struct slot *s = &r->slots[i];
 	if (prot == PROT_NONE)
-		return guard(r, addr, size);
-	if (prot != (PROT_READ | PROT_WRITE))
-		return os_mprotect((void *)addr, size, prot);
-	if (r->guards_by_mprotect) {
-		int err = os_mprotect((void *)addr, size, prot);
-		if (err)
-			return err;
-	} else if (addr != lo && addr + size != lo + r->slot) {
-		/* Part of a guard is opened again (pthread_attr_setguardsize on a cached stack). */
-		int err = os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
-		if (err)
+		return s->flags & Closed ? 0 : close_part(r, i, addr, size);
+	if (s->flags & Closed) {
+		int err = open_first(r, i, addr, size);
+		if (err || prot == (PROT_READ | PROT_WRITE))
 			return err;
 	}
-	return 0;
+	if (prot == (PROT_READ | PROT_WRITE))
+		return open_part(r, i, addr, size);
+	s->flags |= Protected;
+	return os_mprotect((void *)addr, size, prot);
 }
 
-/* The stack was mapped with no access and [lo, lo+n) is to stay so. */
+/* The stack at lo is open but for its first n bytes. */
 int stack_guard(uintptr_t lo, size_t n)
 {
-	return guard(region_of(lo), lo, n);
-}
-
-/* madvise(MADV_DONTNEED) within the pool. */
-int stack_discard(uintptr_t addr, size_t size)
-{
-	return os_madvise((void *)addr, size, MADV_DONTNEED);
+	struct region *r = region_of(lo);
+	uint32_t i = index_of(r, lo);
+	r->slots[i].flags &= ~(uint32_t)Closed;
+	return guard_resize(r, i, n);
 }

@@ -22,11 +22,14 @@ long shim_mmap(struct regs *r)
 {
 	if (is_stack_request(r)) {
 		void *p = stack_alloc(align_up(A2(r), PAGE));
+		if (p && A3(r) != PROT_NONE && stack_guard((uintptr_t)p, 0)) {
+			stack_free((uintptr_t)p, align_up(A2(r), PAGE));
+			p = NULL;
+		}
 		if (p)
 			return (long)p;
 	}
-	long ret = shim_raw(r);
-	return ret;
+	return shim_raw(r);
 }
 
 long shim_munmap(struct regs *r)
@@ -51,9 +54,6 @@ long shim_mprotect(struct regs *r)
 		return -EINVAL;
 	if (size > hi - addr)
 		return -ENOMEM;
-	/* glibc opens a new stack above its guard. */
-	if (prot == (PROT_READ | PROT_WRITE) && addr > lo && addr + size == hi)
-		return stack_guard(lo, addr - lo);
 	return stack_protect(addr, size, prot);
 }
 
