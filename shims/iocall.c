@@ -152,7 +152,7 @@ long io_poll_first(struct iocall *c, short events)
 	for (;;) {
 		struct pollfd p = { (int)c->a[0], events, 0 };
 		c->seen = fdesc_seen(c->e, c->dir);
-		bool now = sys3(__NR_poll, &p, 1, 0) != 0;
+		bool now = kernel_poll(&p, 1) != 0;
 		if (now || (c->accepts && !is_listening(p.fd))) {
 			long ret = hand_off(c, false);
 			if (c->waited)

@@ -63,6 +63,15 @@ static void nodes_end(struct pollset *s)
 			iowait_end(&s->node[i].w);
 }
 
+long kernel_poll(const void *fds, size_t n)
+{
+	long ret;
+	do
+		ret = sys3(__NR_poll, fds, n, 0);
+	while (ret == -EINTR);
+	return ret;
+}
+
 /* Reads the counts, and the numbers under which to ask. */
 static void nodes_look(struct pollset *s)
 {
@@ -107,7 +116,7 @@ long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void
 	g->wait_fd = s->n ? s->p[0].fd : -1;
 	for (;;) {
 		nodes_look(s);
-		ret = sys3(__NR_poll, s->p, s->n, 0);
+		ret = kernel_poll(s->p, s->n);
 		if (ret >= 0)
 			ret = count(s, arg);
 		if (ret) {
@@ -214,7 +223,7 @@ static long poll_until(struct regs *r, int64_t deadline)
 	struct pollset s;
 	/* With no wait, or more descriptors than there can be: the kernel answers at once. */
 	if (deadline < 0 || n > POLLSET_MAX)
-		return sys3(__NR_poll, ufds, n, 0);
+		return kernel_poll((const void *)ufds, n);
 	pollset_init(&s, n);
 	long ret = n && user_read(s.p, ufds, n * sizeof(*s.p)) ? -EFAULT : pollset_wait(&s, deadline, count_poll, NULL);
 	if (ret >= 0)

@@ -135,7 +135,7 @@ static long select_until(struct regs *r, const struct polltimeout *t)
 		pollset_init(&s, sets_count(&f));
 		sets_to_poll(&f, &s);
 		if (t->ns == 0) {
-			ret = sys3(__NR_poll, s.p, s.n, 0);
+			ret = kernel_poll(s.p, s.n);
 			if (ret >= 0)
 				ret = count_select(&s, NULL);
 		} else {

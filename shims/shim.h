@@ -58,6 +58,9 @@ static inline int user_write(uintptr_t dst, const void *src, size_t n)
 	return arch_user_copy((void *)dst, src, n);
 }
 
+/* poll with no wait. The kernel ends even that with EINTR if a signal is pending, also one that is only preloom's. */
+long kernel_poll(const void *fds, size_t n);
+
 struct ktimespec {
 	int64_t sec, nsec;
 };
