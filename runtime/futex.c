@@ -152,10 +152,10 @@ long futex_take_locked(struct futexbucket *b, struct futexw *w, struct gqueue *q
 {
 	struct g *g = w->g;
 	enum claim c;
-	w->woken = 1;
+	enum wake how = w->place ? (enum wake)(WakeWord + w->place - 1) : WakeReady;
 	uint32_t seq = w->seq;
 	futex_unlink_locked(b, w); /* before the claim: afterwards w may be gone */
-	c = wait_claim(g, seq, WakeReady);
+	c = wait_claim(g, seq, how);
 	if (c == ClaimParked)
 		gqueue_push(q, g);
 	return c != ClaimLost;

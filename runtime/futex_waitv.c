@@ -1,15 +1,10 @@
 /* futex_waitv.c - waiting on several words at once: one wait record, a waiter per word. */
 #include "futex.h"
 
-static long unqueue_all(struct futexw *w, uint32_t n)
+static void unqueue_all(struct futexw *w, uint32_t n)
 {
-	long woken = -1;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		futex_leave(&w[i]);
-		if (w[i].woken)
-			woken = i;
-	}
-	return woken;
 }
 
 /* w[i].addr and val[i] are set by the caller. Returns the index of a woken word, -EAGAIN if a word has another value
@@ -20,13 +15,13 @@ long futex_waitv(struct g *g, struct futexw *w, const uint32_t *val, uint32_t n,
 	g->wait_addr = w[0].addr;
 	for (uint32_t i = 0; i < n; i++) {
 		uintptr_t addr = w[i].addr;
-		w[i] = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u };
+		w[i] = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u, .place = i + 1 };
 		long err = futex_queue(&w[i], val[i]);
 		if (err) {
 			wait_claim(g, seq, WakeSignal); /* whoever still tries to wake us fails */
-			long woken = unqueue_all(w, i);
+			unqueue_all(w, i);
 			enum wake how = wait_park(g);
-			return how == WakeReady && woken >= 0 ? woken : err;
+			return how >= WakeWord ? (long)(how - WakeWord) : err;
 		}
 	}
 	if (deadline)
@@ -36,8 +31,8 @@ long futex_waitv(struct g *g, struct futexw *w, const uint32_t *val, uint32_t n,
 	enum wake how = wait_park(g);
 	if (deadline)
 		timer_del(&g->timer);
-	long woken = unqueue_all(w, n);
-	if (how == WakeReady)
-		return woken;
+	unqueue_all(w, n);
+	if (how >= WakeWord)
+		return (long)(how - WakeWord);
 	return how == WakeTimeout ? -ETIMEDOUT : -EINTR;
 }
