@@ -20,7 +20,7 @@
  * found by its inode through a small table of hints; a wrong hint only costs the saving. epoll reports the same edge
  * again, later and in a batch: at worst one try in vain.
  *
- * Lock order: one descriptor at a time, except fdesc_move (the duplicate is visible to nobody yet). Then the run queue's.
+ * Lock order: one descriptor at a time. G's are made runnable after its lock is given back.
  */
 #include "netpoll.h"
 #include <linux/errno.h>
@@ -64,6 +64,13 @@ static void touch(int fd)
 		;
 }
 
+/* The table is made of zeroes: the lock gets its rank when it is first used. */
+static void fd_lock(struct fdesc *e)
+{
+	e->lock.rank = RankNetpoll;
+	lock(&e->lock);
+}
+
 /* --- waiter lists: circular, FIFO --- */
 
 static void link_locked(struct fdesc *e, struct iowait *w)
@@ -92,6 +99,11 @@ static void unlink_locked(struct fdesc *e, struct iowait *w)
 			e->waiters[w->dir] = w->next;
 	}
 	w->linked = false;
+}
+
+static bool is_waited(const struct fdesc *e)
+{
+	return e->waiters[DirRead] || e->waiters[DirWrite];
 }
 
 static void wake_locked(struct fdesc *e, enum iodir dir, bool all, struct gqueue *out)
@@ -125,7 +137,7 @@ static struct fdesc *lock_of(struct iowait *w)
 {
 	for (;;) {
 		struct fdesc *e = load_acq(&w->e);
-		lock(&e->lock);
+		fd_lock(e);
 		if (e == load_acq(&w->e))
 			return e;
 		unlock(&e->lock);
@@ -137,7 +149,7 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 	struct fdesc *e = fdesc_get(fd);
 	if (!e)
 		return;
-	lock(&e->lock);
+	fd_lock(e);
 	if (load_rlx(&e->gen) == gen && load_rlx(&e->flags) & FD_REG) {
 		bool end = events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP);
 		if (end || events & EPOLLPRI)
@@ -169,7 +181,7 @@ struct fdesc *pipe_reader(struct fdesc *e)
 void fdesc_poke(struct fdesc *e)
 {
 	struct gqueue out = { 0 };
-	lock(&e->lock);
+	fd_lock(e);
 	store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
 	wake_locked(e, DirRead, false, &out);
 	unlock(&e->lock);
@@ -192,6 +204,7 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 
 int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 {
+	netpoll_init(); /* not under the descriptor's lock */
 	struct fdesc *e = lock_of(w);
 	int r = 0;
 	uint8_t flags = load_rlx(&e->flags);
@@ -265,7 +278,7 @@ void iowait_end(struct iowait *w)
 	unlink_locked(e, w);
 	if (!w->level)
 		wake_locked(e, (enum iodir)w->dir, false, &out);
-	if (unlikely(load_rlx(&e->flags) & FD_PRIVATE) && !e->waiters[DirRead] && !e->waiters[DirWrite])
+	if (unlikely((load_rlx(&e->flags) & (FD_PRIVATE | FD_MOVING)) == FD_PRIVATE) && !is_waited(e))
 		dup = load_rlx(&w->fd);
 	unlock(&e->lock);
 	if (dup >= 0)
@@ -287,7 +300,7 @@ static void reset_locked(struct fdesc *e)
 void fdesc_set_kind(struct fdesc *e, enum fdkind kind)
 {
 	touch((int)(e - load_rlx(&fdtab)));
-	lock(&e->lock);
+	fd_lock(e);
 	if (!load_rlx(&e->closing))
 		store_rlx(&e->kind, (uint8_t)kind);
 	unlock(&e->lock);
@@ -301,7 +314,7 @@ void fdesc_set_pipe(struct fdesc *e, uint32_t ino)
 
 void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch)
 {
-	lock(&e->lock);
+	fd_lock(e);
 	if (!load_rlx(&e->closing)) {
 		uint8_t old = load_rlx(&e->flags) & (uint8_t) ~(FD_NONBLOCK | FD_BLOCKING);
 		store_rlx(&e->flags, old | set);
@@ -312,8 +325,8 @@ void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch)
 
 void fdesc_forget(struct fdesc *e)
 {
-	lock(&e->lock);
-	if (!(load_rlx(&e->flags) & FD_PRIVATE) && !e->waiters[DirRead] && !e->waiters[DirWrite])
+	fd_lock(e);
+	if (!(load_rlx(&e->flags) & FD_PRIVATE) && !is_waited(e))
 		reset_locked(e);
 	unlock(&e->lock);
 }
@@ -321,9 +334,9 @@ void fdesc_forget(struct fdesc *e)
 bool fdesc_close_begin(struct fdesc *e, int fd)
 {
 	touch(fd);
-	lock(&e->lock);
+	fd_lock(e);
 	store_rlx(&e->closing, load_rlx(&e->closing) + 1);
-	bool waited = e->waiters[DirRead] || e->waiters[DirWrite];
+	bool waited = is_waited(e);
 	if (!waited) {
 		/* A file that lives on under another number or in another process would go on reporting. */
 		if (load_rlx(&e->flags) & FD_REG && load_rlx(&fd_shares))
@@ -336,14 +349,14 @@ bool fdesc_close_begin(struct fdesc *e, int fd)
 
 void fdesc_close_end(struct fdesc *e)
 {
-	lock(&e->lock);
+	fd_lock(e);
 	store_rlx(&e->closing, load_rlx(&e->closing) - 1);
 	unlock(&e->lock);
 }
 
 void fdesc_set_private(struct fdesc *e, bool on)
 {
-	lock(&e->lock);
+	fd_lock(e);
 	reset_locked(e);
 	store_rlx(&e->flags, on ? FD_PRIVATE : 0);
 	unlock(&e->lock);
@@ -352,7 +365,7 @@ void fdesc_set_private(struct fdesc *e, bool on)
 static bool any_busy(struct fdesc *e)
 {
 	bool busy = false;
-	lock(&e->lock);
+	fd_lock(e);
 	for (int dir = 0; dir < 2; dir++) {
 		struct iowait *head = e->waiters[dir], *w = head;
 		if (head)
@@ -364,33 +377,52 @@ static bool any_busy(struct fdesc *e)
 	return busy;
 }
 
+/* Hands e's waiters to `to`, of which nobody knows yet. A waiter may act on `to` as soon as its own `e` is set; those
+ * after it are still e's, whose lock we hold, so that they stay linked and the walk may go on. */
+static void move_locked(struct fdesc *e, struct fdesc *to, enum iodir dir, int fd)
+{
+	struct iowait *w;
+	uint32_t n = 0;
+	while ((w = e->waiters[dir])) {
+		unlink_locked(e, w);
+		link_locked(to, w);
+		w->moved = true;
+		n++;
+	}
+	for (w = to->waiters[dir]; n; n--) {
+		struct iowait *next = w->next;
+		atomic_store(&w->fd, fd); /* seq_cst: before any_busy reads the state */
+		store_rel(&w->e, to);
+		w = next;
+	}
+}
+
 /* fd is about to be closed while G's wait on it: they go on with dup, a fresh private duplicate. dup < 0: there is
  * none to be had; they wake up and find what the kernel says of the number. */
 void fdesc_move(struct fdesc *e, int fd, int dup)
 {
 	struct gqueue out = { 0 };
 	struct fdesc *to = dup >= 0 ? fdesc_get(dup) : NULL;
-	lock(&e->lock);
+	bool unused = false;
 	if (to)
-		lock(&to->lock);
-	for (int dir = 0; dir < 2; dir++) {
-		struct iowait *w;
+		store_rlx(&to->flags, FD_PRIVATE | FD_MOVING);
+	fd_lock(e);
+	for (int dir = 0; dir < 2; dir++)
 		wake_locked(e, (enum iodir)dir, true, &out);
-		while (to && (w = e->waiters[dir])) {
-			unlink_locked(e, w);
-			link_locked(to, w);
-			w->moved = true;
-			atomic_store(&w->fd, dup); /* seq_cst: before any_busy reads the state */
-			store_rel(&w->e, to);
-		}
+	if (to) {
+		move_locked(e, to, DirRead, dup);
+		move_locked(e, to, DirWrite, dup);
 	}
-	bool unused = to && !to->waiters[DirRead] && !to->waiters[DirWrite];
-	if (to)
-		unlock(&to->lock);
 	if (load_rlx(&e->flags) & FD_REG)
 		netpoll_unregister(fd);
 	reset_locked(e);
 	unlock(&e->lock);
+	if (to) {
+		fd_lock(to);
+		store_rlx(&to->flags, load_rlx(&to->flags) & (uint8_t)~FD_MOVING);
+		unused = !is_waited(to);
+		unlock(&to->lock);
+	}
 	ready_all(&out);
 	for (int i = 0; to && i < 1000 && any_busy(to); i++)
 		os_osyield();

@@ -21,31 +21,36 @@
 #define BREAK_DATA UINT64_MAX
 #define INTEREST (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
-static struct lock init_lock = LOCK_INIT(RankNetpoll);
+static _Atomic uint32_t making; /* somebody makes it */
 static _Atomic int epfd = -1;
 static int breakfd = -1;
 static _Atomic uint32_t break_sent;
 _Atomic uint32_t netpoll_nwait;
 
+static void make_epoll(void)
+{
+	int64_t old = os_raise_fd_limit(); /* the program may have used up its own */
+	int ep = os_epoll_create();
+	int ev = os_eventfd();
+	if (ep < 0 || ev < 0)
+		throw("netpoll: no descriptor for epoll");
+	ep = privfd_take_not_inherited(ep);
+	breakfd = privfd_take_not_inherited(ev);
+	os_restore_fd_limit(old);
+	if (os_epoll_ctl(ep, EPOLL_CTL_ADD, breakfd, EPOLLIN, BREAK_DATA))
+		throw("netpoll: epoll_ctl of the eventfd");
+	store_rel(&epfd, ep); /* release: breakfd is written before anybody polls */
+}
+
 void netpoll_init(void)
 {
-	if (load_acq(&epfd) >= 0)
+	uint32_t no = 0;
+	if (likely(load_acq(&epfd) >= 0))
 		return;
-	lock(&init_lock);
-	if (load_rlx(&epfd) < 0) {
-		int64_t old = os_raise_fd_limit(); /* the program may have used up its own */
-		int ep = os_epoll_create();
-		int ev = os_eventfd();
-		if (ep < 0 || ev < 0)
-			throw("netpoll: no descriptor for epoll");
-		ep = privfd_take_not_inherited(ep);
-		breakfd = privfd_take_not_inherited(ev);
-		os_restore_fd_limit(old);
-		if (os_epoll_ctl(ep, EPOLL_CTL_ADD, breakfd, EPOLLIN, BREAK_DATA))
-			throw("netpoll: epoll_ctl of the eventfd");
-		store_rel(&epfd, ep); /* release: breakfd is written before anybody polls */
-	}
-	unlock(&init_lock);
+	if (atomic_compare_exchange_strong(&making, &no, 1))
+		make_epoll();
+	while (load_acq(&epfd) < 0)
+		os_osyield();
 }
 
 bool netpoll_inited(void)
@@ -111,7 +116,7 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 /* In the child of a fork: the inherited instance is the parent's too; leave it and start afresh. */
 void netpoll_after_fork(void)
 {
-	init_lock = (struct lock)LOCK_INIT(RankNetpoll);
+	store_rlx(&making, 0);
 	store_rlx(&epfd, -1);
 	breakfd = -1;
 	store_rlx(&break_sent, 0);

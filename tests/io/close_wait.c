@@ -24,7 +24,7 @@ static void round_of(int kind)
         tcp_pair(fds);
     number = fds[0];
     pthread_t t = start(reads, NULL), u = start(reads, NULL);
-    settle();
+    msleep(200);
     if (kind == 0)
         CHECK(close(number) == 0);
     else

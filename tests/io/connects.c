@@ -18,11 +18,12 @@ static void *acceptor(void *arg)
         int fd = accept(listener, (struct sockaddr *)&from, &len);
         CHECK(fd >= 0 && from.sin_family == AF_INET);
         CHECK(read(fd, &c, 1) == 1);
+        if (c != 'q')
+            atomic_fetch_add(&served, 1);
         CHECK(write(fd, &c, 1) == 1);
         close(fd);
         if (c == 'q')
             return arg;
-        atomic_fetch_add(&served, 1);
     }
 }
 
