@@ -1,9 +1,9 @@
 /* ready.c - making G's runnable, and giving the P away.
  *
  * When does a readied G wake another M? Waking a kernel thread costs 13-40 µs, a hand-off on one P under 0.1 µs. So a
- * G that is alone in runnext waits for its P: mostly the readier parks right away. If it does not, sysmon, which looks
- * every 50 µs while G's are being readied, sees the same G in runnext twice and wakes an M for it. While sysmon
- * sleeps, and when the ring holds more, ready() wakes an M itself.
+ * G that is alone in runnext waits for its P where G's are readied all the time: mostly the readier parks right away. If
+ * it does not, sysmon, which looks every 50 µs then, sees the same G in runnext twice and wakes an M for it. Where G's
+ * are readied seldom, and when the ring holds more, ready() wakes an M itself.
  * Rejected: Go's rule (always wake if nobody spins): two G's that hand off to each other keep the second CPU busy
  * with a thief that finds nothing, and every hand-off then costs a cache miss.
  */
@@ -19,7 +19,6 @@ static void wake_others(struct p *pp)
 		return;
 	}
 	wakep();
-	sysmon_wake();
 }
 
 static void make_ready(struct g *g, bool next)

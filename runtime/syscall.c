@@ -26,8 +26,6 @@ void entersyscall(int nr)
 	m->oldp = pp;
 	/* release: whoever retakes the P sees its queues */
 	store_rel(&pp->status, Psyscall);
-	if (unlikely(load_rlx(&sched.sysmonwait)))
-		sysmon_wake();
 }
 
 void entersyscall_block(int nr)

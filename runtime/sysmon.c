@@ -8,7 +8,9 @@
 #include "runtime.h"
 
 #define MIN_DELAY (20 * NSEC_PER_USEC)
-#define DEFER_DELAY (50 * NSEC_PER_USEC) /* while G's are readied whose M's were not woken, see ready.c */
+#define DEFER_DELAY (50 * NSEC_PER_USEC) /* while ready() leaves waking M's to sysmon, see ready.c */
+#define PACE_WINDOW NSEC_PER_MSEC
+#define OFTEN_PER_MSEC 2
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define SLICE (10 * NSEC_PER_MSEC)
 #define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
@@ -155,24 +157,25 @@ static void sleep_while_idle(int64_t now)
 	store_rel(&sched.sysmonwait, 0);
 }
 
-static uint64_t count_deferred(void)
+/* How often G's are readied while a P is idle. If that happens all the time (two G's that hand off to each other), ready()
+ * leaves it to sysmon to wake an M where that is worth it, and sysmon looks every DEFER_DELAY. */
+struct pace {
+	int64_t since;
+	uint64_t wakes;
+	bool often;
+};
+
+static void pace_update(struct pace *p, int64_t now)
 {
 	uint64_t n = 0;
+	if (now - p->since < PACE_WINDOW)
+		return;
 	for (int i = 0; i < sched.gomaxprocs; i++)
-		n += allp[i].ndeferred;
-	return n;
-}
-
-/* Sleeps `delay`; true if somebody cut it short because there is something new to watch. */
-static bool doze(int64_t delay)
-{
-	bool fast = delay <= DEFER_DELAY;
-	store_rel(&sched.sysmonfast, fast && load_rlx(&sched.npidle));
-	/* In a short doze nobody wakes it: with every P busy each system call would, and a call seen twice is no
-	 * longer one that lasted 20 µs. */
-	store_rel(&sched.sysmonwait, !fast);
-	note_sleep(&sched.sysmonnote, delay);
-	return !fast && atomic_exchange(&sched.sysmonwait, 0) == 0;
+		n += allp[i].nwakep + allp[i].ndeferred;
+	p->often = (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * (now - p->since);
+	p->wakes = n;
+	p->since = now;
+	store_rel(&sched.sysmonfast, p->often);
 }
 
 static bool anybody_waits(void)
@@ -197,13 +200,13 @@ static int64_t latest_look(int64_t now)
 	return limit;
 }
 
-static int64_t next_delay(int64_t delay, int idle, bool deferring, int64_t now)
+static int64_t next_delay(int64_t delay, int idle, bool often, int64_t now)
 {
 	if (idle == 0)
-		return deferring ? DEFER_DELAY : MIN_DELAY;
-	if (idle > 50)
+		delay = MIN_DELAY;
+	else if (idle > 50)
 		delay *= 2;
-	int64_t limit = latest_look(now);
+	int64_t limit = often ? DEFER_DELAY : latest_look(now);
 	return delay < limit ? delay : limit;
 }
 
@@ -224,15 +227,11 @@ static void chaos(void)
 _Noreturn void sysmon(void)
 {
 	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now;
-	uint64_t deferred = 0;
-	bool deferring = false;
+	struct pace pace = { .since = now };
 	int idle = 0; /* looks in a row that found nothing to do */
 	for (;;) {
-		delay = next_delay(delay, idle, deferring, now);
-		if (doze(delay)) {
-			idle = 0;
-			delay = MIN_DELAY;
-		}
+		delay = next_delay(delay, idle, pace.often, now);
+		note_sleep(&sched.sysmonnote, delay);
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
 		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
@@ -240,15 +239,12 @@ _Noreturn void sysmon(void)
 			sleep_while_idle(now);
 			now = os_nanotime();
 			idle = 0;
-			delay = MIN_DELAY;
 		}
 		bool acted = retake(now);
 		poll_if_stale(now);
 		sig_tick();
-		uint64_t n = count_deferred();
-		deferring = n != deferred;
-		deferred = n;
-		idle = acted || deferring ? 0 : idle + 1;
+		pace_update(&pace, now);
+		idle = acted ? 0 : idle + 1;
 		if (rt_opt.chaos)
 			chaos();
 		trace_if_due(&last_trace, now);
