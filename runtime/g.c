@@ -17,25 +17,6 @@ static struct lock allg_lock = LOCK_INIT(RankAllg);
 static struct g *slab;
 static uint32_t slab_left;
 
-static const uint8_t legal[6] = {
-	[Gidle] = 1 << Grunnable | 1 << Gdead | 1 << Grunning,
-	[Grunnable] = 1 << Grunning,
-	[Grunning] = 1 << Grunnable | 1 << Gsyscall | 1 << Gwaiting | 1 << Gdead,
-	[Gsyscall] = 1 << Grunning | 1 << Grunnable,
-	[Gwaiting] = 1 << Grunnable,
-	[Gdead] = 1 << Gidle,
-};
-
-/* No compare-and-swap: in every state exactly one party may move the G on (table in runtime.h). */
-void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
-{
-	check(legal[from] & 1 << to);
-	if (unlikely(load_rlx(&g->status) != from))
-		throw("g_setstatus: the G is not in the state that it should leave");
-	/* release: the G's saved state is visible to whoever sees the new status */
-	store_rel(&g->status, to);
-}
-
 uint32_t g_count(void)
 {
 	return load_acq(&nslots);

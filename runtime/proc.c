@@ -76,7 +76,7 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 	*inherit = false;
 	if (load_rlx(&pp->timers.first))
 		timers_run(pp, 0);
-	if (unlikely(load_rlx(&pp->schedtick) % SCHED_TICK_GLOBAL == 0 && load_acq(&sched.runqsize))) {
+	if (unlikely(load_acq(&sched.runqsize) && load_rlx(&pp->schedtick) % SCHED_TICK_GLOBAL == 0)) {
 		lock(&sched.lock);
 		g = globrunq_get_locked(pp, 1);
 		unlock(&sched.lock);

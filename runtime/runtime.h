@@ -311,7 +311,6 @@ struct g *gqueue_pop(struct gqueue *q);
 /* g.c */
 struct g *g_new(void); /* a dead or fresh G, status Gidle, ids set */
 void g_free(struct g *g);
-void g_setstatus(struct g *g, enum gstatus from, enum gstatus to);
 struct g *g_by_tid(uint32_t tid);
 struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
 uint32_t g_count(void);
@@ -415,6 +414,27 @@ void fork_child(bool locked); /* locked: fork_prepare was called */
 static inline struct g *getg(void)
 {
 	return getm()->curg;
+}
+
+/* From which status to which: bits by the new one. */
+static const uint8_t gstatus_edges[] = {
+	[Gidle] = 1 << Grunnable | 1 << Gdead | 1 << Grunning,
+	[Grunnable] = 1 << Grunning,
+	[Grunning] = 1 << Grunnable | 1 << Gsyscall | 1 << Gwaiting | 1 << Gdead,
+	[Gsyscall] = 1 << Grunning | 1 << Grunnable,
+	[Gwaiting] = 1 << Grunnable,
+	[Gdead] = 1 << Gidle,
+};
+
+/* The one function that changes a status. No compare-and-swap: in every state exactly one party may move the G on. Inline,
+ * because with constant arguments the look at the table is done at compile time. */
+static inline void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
+{
+	check(gstatus_edges[from] & 1 << to);
+	if (unlikely(load_rlx(&g->status) != from))
+		throw("g_setstatus: the G is not in the state that it should leave");
+	/* release: the G's saved state is visible to whoever sees the new status */
+	store_rel(&g->status, to);
 }
 
 #endif
