@@ -1,4 +1,4 @@
-/* iowait.c - the table of descriptors and how a G waits for one.
+/* iowait.c - how a G waits for a descriptor.
  *
  * No wake-up is lost between a failed try and the park, without a lock around the try: each direction counts its
  * events, the G reads the count before the try and arms its waiter only if, under the descriptor's lock, the count is
@@ -22,54 +22,11 @@
  *
  * Lock order: one descriptor at a time. G's are made runnable after its lock is given back.
  */
-#include "netpoll.h"
+#include "fdesc.h"
 #include <linux/errno.h>
 #include <linux/eventpoll.h>
-#include <linux/mman.h>
 
 enum { StateIdle, StateArmed, StateBusy };
-
-struct fdesc *_Atomic fdtab;
-_Atomic uint32_t fd_epoch = 1;
-
-_Atomic uint32_t fd_shares;
-
-static _Atomic int highest = -1;
-static struct lock tab_lock = LOCK_INIT(RankNetpoll);
-
-struct fdesc *fdtab_init(void)
-{
-	lock(&tab_lock);
-	struct fdesc *t = load_rlx(&fdtab);
-	if (!t) {
-		t = os_reserve(FDTAB_LEN * sizeof(*t));
-		if (!t)
-			throw("no address space for the table of descriptors");
-		store_rel(&fdtab, t); /* release: pairs with the acquire in fdesc_get */
-	}
-	unlock(&tab_lock);
-	return t;
-}
-
-/* The highest number of which anything may be remembered. */
-int fdesc_highest(void)
-{
-	return load_acq(&highest);
-}
-
-static void touch(int fd)
-{
-	int old = load_rlx(&highest);
-	while (unlikely(fd > old) && !atomic_compare_exchange_weak(&highest, &old, fd))
-		;
-}
-
-/* The table is made of zeroes: the lock gets its rank when it is first used. */
-static void fd_lock(struct fdesc *e)
-{
-	e->lock.rank = RankNetpoll;
-	lock(&e->lock);
-}
 
 /* --- waiter lists: circular, FIFO --- */
 
@@ -99,11 +56,6 @@ static void unlink_locked(struct fdesc *e, struct iowait *w)
 			e->waiters[w->dir] = w->next;
 	}
 	w->linked = false;
-}
-
-static bool is_waited(const struct fdesc *e)
-{
-	return e->waiters[DirRead] || e->waiters[DirWrite];
 }
 
 static void wake_locked(struct fdesc *e, enum iodir dir, bool all, struct gqueue *out)
@@ -137,7 +89,7 @@ static struct fdesc *lock_of(struct iowait *w)
 {
 	for (;;) {
 		struct fdesc *e = load_acq(&w->e);
-		fd_lock(e);
+		fdesc_lock(e);
 		if (e == load_acq(&w->e))
 			return e;
 		unlock(&e->lock);
@@ -149,7 +101,7 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 	struct fdesc *e = fdesc_get(fd);
 	if (!e)
 		return;
-	fd_lock(e);
+	fdesc_lock(e);
 	if (load_rlx(&e->gen) == gen && load_rlx(&e->flags) & FD_REG) {
 		bool end = events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP);
 		if (end || events & EPOLLPRI)
@@ -167,21 +119,10 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 	unlock(&e->lock);
 }
 
-#define NHINTS 256
-static _Atomic uint32_t reader_hint[NHINTS]; /* by inode: where a G last waited to read from a pipe */
-
-struct fdesc *pipe_reader(struct fdesc *e)
-{
-	uint32_t ino = load_rlx(&e->ino);
-	struct fdesc *r = fdesc_get((int)load_rlx(&reader_hint[ino % NHINTS]));
-	bool waits = r && load_rlx(&r->ino) == ino && load_rlx(&r->kind) == KindPipe && r->waiters[DirRead];
-	return waits ? r : NULL;
-}
-
 void fdesc_poke(struct fdesc *e)
 {
 	struct gqueue out = { 0 };
-	fd_lock(e);
+	fdesc_lock(e);
 	store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
 	wake_locked(e, DirRead, false, &out);
 	unlock(&e->lock);
@@ -212,7 +153,7 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 		w->moved = false;
 		r = 1;
 	} else if (unlikely(!(flags & FD_REG))) {
-		touch(load_rlx(&w->fd));
+		fdesc_touch(load_rlx(&w->fd));
 		r = load_rlx(&e->closing) ? -EBADF : netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
 		if (r == 0)
 			store_rlx(&e->flags, flags | FD_REG);
@@ -223,7 +164,7 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 		if (!w->linked)
 			link_locked(e, w);
 		if (w->dir == DirRead && load_rlx(&e->kind) == KindPipe)
-			store_rlx(&reader_hint[load_rlx(&e->ino) % NHINTS], (uint32_t)load_rlx(&w->fd));
+			pipe_reader_is(e, load_rlx(&w->fd));
 		w->seq = wait_seq;
 		store_rlx(&w->state, StateArmed);
 	}
@@ -278,7 +219,7 @@ void iowait_end(struct iowait *w)
 	unlink_locked(e, w);
 	if (!w->level)
 		wake_locked(e, (enum iodir)w->dir, false, &out);
-	if (unlikely((load_rlx(&e->flags) & (FD_PRIVATE | FD_MOVING)) == FD_PRIVATE) && !is_waited(e))
+	if (unlikely((load_rlx(&e->flags) & (FD_PRIVATE | FD_MOVING)) == FD_PRIVATE) && !fdesc_is_waited(e))
 		dup = load_rlx(&w->fd);
 	unlock(&e->lock);
 	if (dup >= 0)
@@ -286,86 +227,10 @@ void iowait_end(struct iowait *w)
 	ready_all(&out);
 }
 
-/* --- what is remembered about a number --- */
-
-static void reset_locked(struct fdesc *e)
-{
-	store_rlx(&e->gen, load_rlx(&e->gen) + 1);
-	store_rlx(&e->flags, 0);
-	store_rlx(&e->drained, 0);
-	store_rlx(&e->born, 0);
-	store_rlx(&e->kind, KindUnknown);
-}
-
-void fdesc_set_kind(struct fdesc *e, enum fdkind kind)
-{
-	touch((int)(e - load_rlx(&fdtab)));
-	fd_lock(e);
-	if (!load_rlx(&e->closing))
-		store_rlx(&e->kind, (uint8_t)kind);
-	unlock(&e->lock);
-}
-
-void fdesc_set_pipe(struct fdesc *e, uint32_t ino)
-{
-	store_rlx(&e->ino, ino);
-	fdesc_set_kind(e, KindPipe);
-}
-
-void fdesc_set_flags(struct fdesc *e, uint8_t set, uint32_t epoch)
-{
-	fd_lock(e);
-	if (!load_rlx(&e->closing)) {
-		uint8_t old = load_rlx(&e->flags) & (uint8_t) ~(FD_NONBLOCK | FD_BLOCKING);
-		store_rlx(&e->flags, old | set);
-		store_rlx(&e->epoch, epoch);
-	}
-	unlock(&e->lock);
-}
-
-void fdesc_forget(struct fdesc *e)
-{
-	fd_lock(e);
-	if (!(load_rlx(&e->flags) & FD_PRIVATE) && !is_waited(e))
-		reset_locked(e);
-	unlock(&e->lock);
-}
-
-bool fdesc_close_begin(struct fdesc *e, int fd)
-{
-	touch(fd);
-	fd_lock(e);
-	store_rlx(&e->closing, load_rlx(&e->closing) + 1);
-	bool waited = is_waited(e);
-	if (!waited) {
-		/* A file that lives on under another number or in another process would go on reporting. */
-		if (load_rlx(&e->flags) & FD_REG && load_rlx(&fd_shares))
-			netpoll_unregister(fd);
-		reset_locked(e);
-	}
-	unlock(&e->lock);
-	return waited;
-}
-
-void fdesc_close_end(struct fdesc *e)
-{
-	fd_lock(e);
-	store_rlx(&e->closing, load_rlx(&e->closing) - 1);
-	unlock(&e->lock);
-}
-
-void fdesc_set_private(struct fdesc *e, bool on)
-{
-	fd_lock(e);
-	reset_locked(e);
-	store_rlx(&e->flags, on ? FD_PRIVATE : 0);
-	unlock(&e->lock);
-}
-
 static bool any_busy(struct fdesc *e)
 {
 	bool busy = false;
-	fd_lock(e);
+	fdesc_lock(e);
 	for (int dir = 0; dir < 2; dir++) {
 		struct iowait *head = e->waiters[dir], *w = head;
 		if (head)
@@ -406,7 +271,7 @@ void fdesc_move(struct fdesc *e, int fd, int dup)
 	bool unused = false;
 	if (to)
 		store_rlx(&to->flags, FD_PRIVATE | FD_MOVING);
-	fd_lock(e);
+	fdesc_lock(e);
 	for (int dir = 0; dir < 2; dir++)
 		wake_locked(e, (enum iodir)dir, true, &out);
 	if (to) {
@@ -415,12 +280,12 @@ void fdesc_move(struct fdesc *e, int fd, int dup)
 	}
 	if (load_rlx(&e->flags) & FD_REG)
 		netpoll_unregister(fd);
-	reset_locked(e);
+	fdesc_reset_locked(e);
 	unlock(&e->lock);
 	if (to) {
-		fd_lock(to);
+		fdesc_lock(to);
 		store_rlx(&to->flags, load_rlx(&to->flags) & (uint8_t)~FD_MOVING);
-		unused = !is_waited(to);
+		unused = !fdesc_is_waited(to);
 		unlock(&to->lock);
 	}
 	ready_all(&out);
@@ -428,13 +293,4 @@ void fdesc_move(struct fdesc *e, int fd, int dup)
 		os_osyield();
 	if (unused)
 		privfd_close(dup);
-}
-
-/* In the child of a fork nobody waits, and every number is unknown again. */
-void fdtab_after_fork(void)
-{
-	struct fdesc *t = load_rlx(&fdtab);
-	tab_lock = (struct lock)LOCK_INIT(RankNetpoll);
-	if (t && os_madvise(t, FDTAB_LEN * sizeof(*t), MADV_DONTNEED))
-		throw("madvise of the table of descriptors");
 }

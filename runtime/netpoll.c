@@ -103,6 +103,10 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 	if (delay_ns != 0)
 		sig_sleep_end(m);
 	for (int i = 0; i < n; i++) {
+		if (i + 6 < n)
+			fdesc_prefetch((int)(uint32_t)ev[i + 6].data, false);
+		if (i + 3 < n)
+			fdesc_prefetch((int)(uint32_t)ev[i + 3].data, true);
 		if (ev[i].data != BREAK_DATA) {
 			fdesc_event((int)(uint32_t)ev[i].data, (uint32_t)(ev[i].data >> 32), ev[i].events, out);
 		} else if (delay_ns != 0) {

@@ -138,7 +138,8 @@ int netpoll_register(int fd, uint32_t gen);
 void netpoll_unregister(int fd);
 extern _Atomic uint32_t netpoll_nwait;
 
-/* iowait.c for netpoll.c */
+/* iowait.c and fdesc.c for netpoll.c */
+void fdesc_prefetch(int fd, bool waiter);
 void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out);
 void fdtab_after_fork(void);
 
