@@ -3,7 +3,6 @@
  * Written in C, with _setjmp, so that the sanitizers can be told of each change of stack. As in the real switch, an M's
  * own stack (g0) begins anew with each arch_mcall, and arch_gogo abandons it.
  */
-#define _GNU_SOURCE
 #include "unit.h"
 #include <asm/prctl.h>
 #include <sys/mman.h>

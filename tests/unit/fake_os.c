@@ -1,5 +1,4 @@
 /* fake_os.c - the functions of os.h for the unit tests; see fake_os.h. */
-#define _GNU_SOURCE
 #include "unit.h"
 #include <asm/errno.h>
 #include <asm/prctl.h>

@@ -2,7 +2,7 @@
 # The objects are an archive: what a fake defines is not taken from it.
 file(GLOB UNIT_RUNTIME CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.c ${PROJECT_SOURCE_DIR}/runtime/arch/x86_64/*.c)
 list(FILTER UNIT_RUNTIME EXCLUDE REGEX "/runtime/(mem|os_linux[a-z_]*)\\.c$")
-set(UNIT_FLAGS -Wall -Wextra -Werror -fno-common)
+set(UNIT_FLAGS -D_GNU_SOURCE -Wall -Wextra -Werror -fno-common)
 set(UNIT_SANITIZE)
 if(PRELOOM_SANITIZE)
   # Checks that cost too much in a release: the ranks of locks.
@@ -44,7 +44,11 @@ function(add_unit name)
 endfunction()
 
 # The rules of the scheduler, then the rest.
-set(UNIT_TESTS rule01_local rule02_overflow rule03_tick rule04_order rule05_steal rule06_wake rule07_syscall rule08_sysmon)
+set(UNIT_TESTS rule01_local rule02_overflow rule03_tick rule04_order rule05_steal rule06_wake rule07_syscall rule08_sysmon
+    rule09_preempt rule10_bound rule11_reuse
+    park timer futex futex_ops futex_pi g stack lock)
 foreach(name ${UNIT_TESTS})
   add_unit(${name} FAKES unit_fake unit_fake_sig unit_fake_net)
 endforeach()
+
+add_unit(options ${PROJECT_SOURCE_DIR}/preload/options.c WRAP open sched_getaffinity)

@@ -74,19 +74,6 @@ START_TEST(while_all_ps_are_idle_it_sleeps)
 }
 END_TEST
 
-START_TEST(a_system_call_wakes_it)
-{
-	with_sysmon(1);
-	fake_until(fake.now + 500 * MSEC); /* it looks seldom now */
-	uint64_t n = looks();
-	fake_on(&fake.ms[0]);
-	entersyscall(0);
-	fake_until(fake.now + 21 * USEC);
-	ck_assert_uint_ge(looks(), n + 1);
-	ck_assert_int_le(mon->until, fake.now + 20 * USEC);
-}
-END_TEST
-
 /* --- preemption --- */
 
 START_TEST(a_g_that_ran_10_ms_is_preempted_if_another_waits)
@@ -255,7 +242,7 @@ START_TEST(an_idle_p_runs_what_it_found)
 END_TEST
 
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
-	  while_all_ps_are_idle_it_sleeps, a_system_call_wakes_it, a_g_that_ran_10_ms_is_preempted_if_another_waits,
+	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
 	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,

@@ -2,6 +2,16 @@
 #include "unit.h"
 #include <stdlib.h>
 
+static int run(Suite *s)
+{
+	SRunner *sr = srunner_create(s);
+	srunner_set_fork_status(sr, CK_FORK);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int unit_main(const char *name, const TTest *const tests[], int n)
 {
 	Suite *s = suite_create(name);
@@ -11,12 +21,16 @@ int unit_main(const char *name, const TTest *const tests[], int n)
 		tcase_add_test(tc, tests[i]);
 		suite_add_tcase(s, tc);
 	}
-	SRunner *sr = srunner_create(s);
-	srunner_set_fork_status(sr, CK_FORK);
-	srunner_run_all(sr, CK_NORMAL);
-	int failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run(s);
+}
+
+int unit_loop(const char *name, const TTest *test, int n)
+{
+	Suite *s = suite_create(name);
+	TCase *tc = tcase_create(test->name);
+	tcase_add_loop_test(tc, test, 0, n);
+	suite_add_tcase(s, tc);
+	return run(s);
 }
 
 struct g *unit_runnable(void)

@@ -10,6 +10,7 @@
 
 /* Runs each test in a process of its own. */
 int unit_main(const char *name, const TTest *const tests[], int n);
+int unit_loop(const char *name, const TTest *test, int n); /* one test with _i from 0 to n - 1 */
 #define UNIT_MAIN(name, ...)                                                       \
 	int main(void)                                                             \
 	{                                                                          \

@@ -1,0 +1,263 @@
+/* test_stack.c - the pool of stacks: zeroed slots, reuse, guards by either way. */
+#include "unit.h"
+#include <asm/errno.h>
+#include <linux/mman.h>
+#include <string.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+#define PAGE 4096
+#define SIZE (256u << 10)
+
+#define GUARD PAGE
+#define RW (PROT_READ | PROT_WRITE)
+
+/* As glibc does it: mapped without access, then opened but for the guard. */
+static char *get_guarded(size_t size, size_t guard)
+{
+	char *p = stack_alloc(size);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_eq((uintptr_t)p % PAGE, 0);
+	ck_assert_int_eq(stack_protect((uintptr_t)p + guard, size - guard, RW), 0);
+	return p;
+}
+
+static char *get(size_t size)
+{
+	return get_guarded(size, GUARD);
+}
+
+static void dirty(char *p, size_t size)
+{
+	memset(p + GUARD, 0x55, size - GUARD);
+}
+
+static void check_zero(const char *p, size_t size)
+{
+	for (size_t i = GUARD; i < size; i++)
+		if (p[i])
+			ck_abort_msg("byte %zu is %d", i, p[i]);
+}
+
+START_TEST(stacks_do_not_overlap)
+{
+	enum { N = 600 }; /* more than one region's */
+	char *p[N];
+	fake_start(1);
+	for (int i = 0; i < N; i++) {
+		p[i] = get(SIZE);
+		p[i][GUARD] = p[i][SIZE - 1] = (char)i;
+	}
+	for (int i = 0; i < N; i++) {
+		ck_assert_int_eq(p[i][GUARD], (char)i);
+		ck_assert_int_eq(p[i][SIZE - 1], (char)i);
+		ck_assert(stack_contains((uintptr_t)p[i]));
+		ck_assert(stack_contains((uintptr_t)p[i] + SIZE - 1));
+	}
+}
+END_TEST
+
+START_TEST(a_freed_stack_is_used_again_and_zero)
+{
+	fake_start(1);
+	char *p = get(SIZE);
+	dirty(p, SIZE);
+	ck_assert(stack_free((uintptr_t)p, SIZE));
+	ck_assert_ptr_eq(get(SIZE), p);
+	check_zero(p, SIZE);
+}
+END_TEST
+
+/* Through every stage that freed stacks go through. */
+START_TEST(many_freed_stacks_are_zero)
+{
+	enum { N = 1400, SMALL = 32 << 10 };
+	static char *p[N];
+	fake_start(1);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < N; i++) {
+			p[i] = get(SMALL);
+			check_zero(p[i], SMALL);
+			dirty(p[i], SMALL);
+		}
+		for (int i = 0; i < N; i++)
+			ck_assert(stack_free((uintptr_t)p[i * 3 % N], SMALL));
+	}
+}
+END_TEST
+
+START_TEST(no_stack_is_handed_out_twice)
+{
+	enum { N = 200, SMALL = 32 << 10 };
+	char *p[N];
+	fake_start(1);
+	for (int i = 0; i < N; i++)
+		p[i] = get(SMALL);
+	for (int round = 0; round < 50; round++)
+		for (int i = round % 3; i < N; i += 3) {
+			stack_free((uintptr_t)p[i], SMALL);
+			if (i % 2)
+				p[i] = get(SMALL);
+			else
+				p[i] = NULL;
+			for (int k = i % 2 ? 0 : N; k < N; k++)
+				if (k != i && p[k] == p[i])
+					ck_abort_msg("stack %d is stack %d", i, k);
+			if (!p[i])
+				p[i] = get(SMALL);
+		}
+}
+END_TEST
+
+START_TEST(sizes_have_their_own_regions)
+{
+	fake_start(1);
+	char *p = get(SIZE), *q = get(2 * SIZE);
+	stack_free((uintptr_t)p, SIZE);
+	ck_assert_ptr_ne(get(2 * SIZE), p);
+	ck_assert_ptr_eq(get(SIZE), p);
+	stack_free((uintptr_t)q, 2 * SIZE);
+	ck_assert_ptr_eq(get(2 * SIZE), q);
+}
+END_TEST
+
+START_TEST(what_is_freed_does_not_stay_in_memory)
+{
+	enum { N = 100 };
+	char *p[N];
+	fake_start(1);
+	for (int i = 0; i < N; i++)
+		p[i] = get(SIZE);
+	for (int i = 0; i < N; i++)
+		stack_free((uintptr_t)p[i], SIZE);
+	ck_assert_int_gt(fake.madvises[MADV_DONTNEED], 0);
+}
+END_TEST
+
+START_TEST(bounds_of_a_stack)
+{
+	uintptr_t lo, hi;
+	fake_start(1);
+	uintptr_t p = (uintptr_t)get(SIZE), q = (uintptr_t)get(SIZE);
+	ck_assert(stack_bounds(p + 5000, &lo, &hi));
+	ck_assert_uint_eq(lo, p);
+	ck_assert_uint_eq(hi, p + SIZE);
+	ck_assert(stack_bounds(q + SIZE - 1, &lo, &hi));
+	ck_assert_uint_eq(lo, q);
+	ck_assert(!stack_bounds((uintptr_t)&lo, &lo, &hi));
+	ck_assert(!stack_contains((uintptr_t)&lo));
+}
+END_TEST
+
+START_TEST(memory_of_others_is_not_freed)
+{
+	static char other[PAGE];
+	fake_start(1);
+	get(SIZE);
+	ck_assert(!stack_free((uintptr_t)other, PAGE));
+}
+END_TEST
+
+/* A part that is unmapped is dropped, but the slot stays in use until the last part goes. */
+START_TEST(a_stack_may_be_unmapped_in_parts)
+{
+	fake_start(1);
+	char *p = get(SIZE);
+	dirty(p, SIZE);
+	ck_assert(stack_free((uintptr_t)p, SIZE / 2));
+	ck_assert_int_eq(p[GUARD], 0);
+	ck_assert_int_eq(p[SIZE / 2], 0x55);
+	ck_assert_ptr_ne(get(SIZE), p);
+	ck_assert(stack_free((uintptr_t)p + SIZE / 2, SIZE / 2));
+	ck_assert_ptr_eq(get(SIZE), p);
+	check_zero(p, SIZE);
+}
+END_TEST
+
+/* --- guards --- */
+
+START_TEST(a_guard_costs_no_map_entry)
+{
+	fake_start(1);
+	uintptr_t p = (uintptr_t)get(SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 1);
+	ck_assert_int_eq(fake.mprotects, 0);
+	ck_assert_uint_eq(fake.guard_lo, p);
+	ck_assert_uint_eq(fake.guard_hi, p + GUARD);
+}
+END_TEST
+
+START_TEST(programs_that_close_the_guard_themselves)
+{
+	fake_start(1);
+	uintptr_t p = (uintptr_t)stack_alloc(SIZE);
+	ck_assert_int_eq(stack_guard(p, 0), 0); /* mapped open */
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 0);
+	ck_assert_int_eq(stack_protect(p, GUARD, PROT_NONE), 0);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 1);
+	ck_assert_uint_eq(fake.guard_lo, p);
+	ck_assert_uint_eq(fake.guard_hi, p + GUARD);
+}
+END_TEST
+
+START_TEST(the_next_user_finds_the_guard_in_place)
+{
+	fake_start(1);
+	char *p = get(SIZE);
+	stack_free((uintptr_t)p, SIZE);
+	ck_assert_ptr_eq(get(SIZE), p);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 1);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_REMOVE], 0);
+}
+END_TEST
+
+START_TEST(the_next_user_may_want_another_guard)
+{
+	fake_start(1);
+	char *p = get(SIZE);
+	stack_free((uintptr_t)p, SIZE);
+	ck_assert_ptr_eq(get_guarded(SIZE, 4 * PAGE), p);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 2);
+	ck_assert_uint_eq(fake.guard_lo, (uintptr_t)p + PAGE);
+	ck_assert_uint_eq(fake.guard_hi, (uintptr_t)p + 4 * PAGE);
+	stack_free((uintptr_t)p, SIZE);
+	ck_assert_ptr_eq(get_guarded(SIZE, 0), p);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_REMOVE], 1);
+}
+END_TEST
+
+START_TEST(an_old_kernel_has_guards_by_mprotect)
+{
+	fake_start(1);
+	fake.guard_error = -EINVAL;
+	uintptr_t p = (uintptr_t)get(SIZE);
+	ck_assert_int_eq(fake.mprotects, 1);
+	ck_assert_uint_eq(fake.guard_lo, p);
+	ck_assert_uint_eq(fake.guard_hi, p + GUARD);
+	int asked = fake.madvises[MADV_GUARD_INSTALL];
+	uintptr_t q = (uintptr_t)get(SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], asked); /* not asked again */
+	ck_assert_int_eq(fake.mprotects, 2);
+	ck_assert_uint_eq(fake.guard_lo, q);
+}
+END_TEST
+
+START_TEST(another_error_is_the_caller_s)
+{
+	fake_start(1);
+	fake.guard_error = -ENOMEM;
+	uintptr_t p = (uintptr_t)stack_alloc(SIZE);
+	ck_assert_int_eq(stack_protect(p + GUARD, SIZE - GUARD, RW), -ENOMEM);
+	ck_assert_int_eq(fake.mprotects, 0);
+}
+END_TEST
+
+UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_zero, many_freed_stacks_are_zero,
+	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
+	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
+	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
+	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
+	  an_old_kernel_has_guards_by_mprotect, another_error_is_the_caller_s)
