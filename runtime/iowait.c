@@ -28,7 +28,7 @@
 
 enum { StateIdle, StateArmed, StateBusy };
 
-/* --- waiter lists: circular, FIFO --- */
+/* --- waiter lists: circular; those that consume in the order of arrival, behind those that only look --- */
 
 static void link_locked(struct fdesc *e, struct iowait *w)
 {
@@ -41,6 +41,8 @@ static void link_locked(struct fdesc *e, struct iowait *w)
 		w->prev = head->prev;
 		head->prev->next = w;
 		head->prev = w;
+		if (w->level)
+			e->waiters[w->dir] = w;
 	}
 	w->linked = true;
 }
