@@ -41,8 +41,14 @@ long shim_prctl(struct regs *r)
 		if (g == main_g)
 			return shim_raw(r);
 		return user_write(A2(r), g->name, GNAME_LEN) ? -EFAULT : 0;
-	default:
+	case PR_GET_TID_ADDRESS: /* the kernel knows the M's */
+		return user_write(A2(r), &g->clear_tid, sizeof(g->clear_tid)) ? -EFAULT : 0;
+	default: {
+		const char *why = cred_prctl_wires((int)A1(r));
+		if (why)
+			lockosthread(why);
 		return shim_raw(r);
+	}
 	}
 }
 
