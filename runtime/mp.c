@@ -95,6 +95,16 @@ void stopm(void)
 	m->nextp = NULL;
 }
 
+/* There is no M for pp: its G's go where others find them, since nobody steals from an idle P. */
+static void pidleput_with_work_locked(struct p *pp)
+{
+	struct g *g;
+	bool inherit;
+	while ((g = runq_get(pp, &inherit)))
+		globrunq_put_locked(g);
+	pidleput_locked(pp);
+}
+
 /* Runs pp (NULL: any idle one) on an M; spinning: the caller has counted it in nmspinning. */
 void startm(struct p *pp, bool spinning)
 {
@@ -105,7 +115,7 @@ void startm(struct p *pp, bool spinning)
 	if (pp && !m && sched.nm >= sched.maxm) {
 		bool warn = !sched.maxm_warned;
 		sched.maxm_warned = true;
-		pidleput_locked(pp);
+		pidleput_with_work_locked(pp);
 		pp = NULL;
 		unlock(&sched.lock);
 		if (warn)
@@ -129,7 +139,7 @@ void startm(struct p *pp, bool spinning)
 		/* No kernel thread to be had: whoever next returns from a system call takes the P. */
 		m_abandon(m);
 		lock(&sched.lock);
-		pidleput_locked(pp);
+		pidleput_with_work_locked(pp);
 		unlock(&sched.lock);
 		if (spinning)
 			atomic_fetch_sub(&sched.nmspinning, 1);
