@@ -165,5 +165,40 @@ START_TEST(a_refusal_of_the_kernel_is_no_end)
 }
 END_TEST
 
+/* A P that gets no M may have G's in its ring, from which nobody steals. */
+static void leave_work_behind(void)
+{
+	struct g *other = unit_spawn(), *a = unit_runnable(), *b = unit_runnable();
+	struct p *pp = other->m->p;
+	int ms = fake.nms;
+	runq_put(pp, a, false);
+	runq_put(pp, b, true);
+	fake.newm_error = rt_opt.maxthreads > 10 ? -11 : 0;
+	fake_call(other, long_call, (void *)61);
+	ck_assert_int_eq(fake.nms, ms);
+	ck_assert_uint_eq(load_rlx(&pp->status), Pidle);
+	fake_call(main_g, unit_park, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct g *g = unit_curg(0);
+		ck_assert(g == a || g == b);
+		fake_call(g, unit_park, NULL);
+	}
+}
+
+START_TEST(no_g_is_left_behind_at_the_bound)
+{
+	bounded(2, 2);
+	leave_work_behind();
+}
+END_TEST
+
+START_TEST(no_g_is_left_behind_after_a_refusal)
+{
+	bounded(2, 100);
+	leave_work_behind();
+}
+END_TEST
+
 UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_warning, none_below_the_bound,
-	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end)
+	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end,
+	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal)
