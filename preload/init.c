@@ -33,6 +33,7 @@
 #define RSEQ_UNREGISTER 1
 #define RSEQ_SIG 0x53053053
 #define CLONE_VM_FLAG 0x100
+#define SYSCALL_FN_SIZE 64 /* it has 39 bytes */
 
 /* glibc's; weak because older ones have no rseq */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
@@ -160,6 +161,15 @@ static uintptr_t resume_ip(uintptr_t ip)
 	return site_resume(ip);
 }
 
+/* libc's syscall(): the program asks for one thread's call, without what libc's own functions do around it. */
+static uintptr_t syscall_fn;
+
+static bool is_raw_site(uintptr_t ret)
+{
+	const struct site *s = site_of_ret(ret);
+	return s && s->addr >= syscall_fn && s->addr < syscall_fn + SYSCALL_FN_SIZE;
+}
+
 static void drop_rseq(void)
 {
 	if (!&__rseq_size || __rseq_size == 0)
@@ -253,6 +263,8 @@ static void activate(void)
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served };
 	rewrite_init(&rc);
 	arch_thread_begin = shim_thread_begin;
+	shim_is_raw_site = is_raw_site;
+	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	futex_reset();
 	sched_init(procs);
 	adopt_main(main_g);

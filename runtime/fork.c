@@ -89,6 +89,7 @@ void fork_child(bool locked)
 	store_rlx(&g->timer.pp, NULL);
 	store_rlx(&g->fw.bucket, NULL);
 	main_g = g;
+	world_after_fork(m);
 	g->tid = (uint32_t)os_getpid();
 	g->lastp = pp;
 	netpoll_after_fork();

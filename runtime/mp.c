@@ -95,6 +95,21 @@ void stopm(void)
 	m->nextp = NULL;
 }
 
+/* A new kernel thread copies what its maker may have changed for a wired G: then sysmon, which nothing is changed on, makes
+ * it. */
+static int start_kernel_thread(struct m *m)
+{
+	struct m *self = getm();
+	if (likely(!self || self->foreign || (!self->lockedg && !self->tainted)))
+		return os_newm(m);
+	m->schedlink = atomic_load(&sched.newm);
+	while (!atomic_compare_exchange_weak(&sched.newm, &m->schedlink, m))
+		;
+	store_rel(&sched.sysmonwait, 0);
+	note_wake(&sched.sysmonnote);
+	return 0;
+}
+
 /* There is no M for pp: its G's go where others find them, since nobody steals from an idle P. */
 static void pidleput_with_work_locked(struct p *pp)
 {
@@ -133,8 +148,7 @@ void startm(struct p *pp, bool spinning)
 		m = m_new();
 		m->nextp = pp;
 		m->spinning = spinning;
-		int r = os_newm(m);
-		if (r >= 0)
+		if (start_kernel_thread(m) >= 0)
 			return;
 		/* No kernel thread to be had: whoever next returns from a system call takes the P. */
 		m_abandon(m);
@@ -249,8 +263,17 @@ void lockosthread(const char *why)
 	struct g *g = m->curg;
 	if (g->lockedm)
 		return;
-	g->lockedm = m;
 	g->wired_why = why;
 	g->wired_since = os_nanotime();
+	/* The first kernel thread cannot end with a G that changed it: give other G's one of their own. */
+	bool own = m == &m0 && g != main_g;
+	if (own)
+		m = m_new();
+	g->lockedm = m;
 	m->lockedg = g;
+	if (!own)
+		return;
+	if (os_newm(m) < 0)
+		throw("no kernel thread to be had for a wired thread");
+	gosched();
 }

@@ -270,8 +270,10 @@ _Noreturn void m_start(struct m *m)
 	os_thread_init(m);
 	if (m->sysmon)
 		sysmon();
-	acquirep(m->nextp);
-	m->nextp = NULL;
+	if (!m->lockedg) { /* a wired G brings its P: stoplockedm */
+		acquirep(m->nextp);
+		m->nextp = NULL;
+	}
 	schedule();
 	throw("m_start: the scheduler came back");
 }

@@ -162,6 +162,7 @@ struct m {
 	int locks; /* runtime locks held */
 	uint32_t rank;
 	uint64_t nsyscall;
+	_Atomic uint32_t world_seen; /* the last call that was to be made on every M */
 	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
 };
 
@@ -224,6 +225,7 @@ struct sched {
 	uint32_t nmpolling; /* 1: an M sleeps in netpoll for ever */
 	bool maxm_warned;
 	struct m *allm;
+	struct m *_Atomic newm; /* M's that sysmon is to start, because who needs them is wired */
 	struct gqueue waitm; /* G's that wait for an M because the bound is reached */
 	struct g *gfree;
 	uint32_t ngfree;
@@ -368,6 +370,11 @@ void netpoll_after_fork(void);
 
 /* privfd.c: preloom's own descriptors */
 int privfd_take(int fd); /* moves it to where the program does not find it; the new number */
+
+/* world.c: a system call that must be made on every kernel thread */
+long world_call(long nr, long a1, long a2, long a3); /* the caller runs on a G */
+void world_answer(struct m *m);
+void world_after_fork(struct m *self);
 
 /* stack.c */
 void *stack_alloc(size_t size);

@@ -196,6 +196,7 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		return;
 	}
 	struct g *g = m->curg;
+	world_answer(m);
 	bool kick = sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid;
 	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
 		uc->sigmask = sig_realmask();

@@ -210,6 +210,18 @@ static int64_t next_delay(int64_t delay, int idle, bool often, int64_t now)
 	return delay < limit ? delay : limit;
 }
 
+/* See start_kernel_thread in mp.c. */
+static void start_new_ms(void)
+{
+	struct m *next, *m = load_rlx(&sched.newm) ? atomic_exchange(&sched.newm, NULL) : NULL;
+	for (; m; m = next) {
+		next = m->schedlink;
+		m->schedlink = NULL;
+		if (os_newm(m) < 0)
+			throw("no kernel thread to be had for a process with wired threads");
+	}
+}
+
 static void trace_if_due(int64_t *last, int64_t now)
 {
 	if (!rt_opt.schedtrace || *last + rt_opt.schedtrace > now)
@@ -240,6 +252,7 @@ _Noreturn void sysmon(void)
 			now = os_nanotime();
 			idle = 0;
 		}
+		start_new_ms();
 		bool acted = retake(now);
 		poll_if_stale(now);
 		sig_tick();

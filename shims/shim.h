@@ -79,6 +79,10 @@ extern struct m foreign_m;
 long shim_foreign(struct regs *r);
 long clone_by_foreign(struct regs *r);
 
+extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall(); set at activation */
+void cred_signalled(int sig);
+const char *cred_prctl_wires(int option); /* why; NULL: it does not */
+
 void procfs_closing(int fd); /* procfs.c: before a close */
 
 long sigaction_by_foreign(struct regs *r);

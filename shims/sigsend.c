@@ -59,6 +59,7 @@ long shim_tkill(struct regs *r)
 	if (!in_this_process(tid))
 		return shim_raw(r);
 	struct ksiginfo info = info_of(sig, CODE_TKILL);
+	cred_signalled(sig);
 	return to_thread(r, tid, sig, &info);
 }
 

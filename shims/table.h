@@ -68,6 +68,22 @@ SYSCALL(__NR_getpriority, shim_getpriority)
 SYSCALL(__NR_setpriority, shim_setpriority)
 SYSCALL(__NR_getrusage, shim_getrusage)
 
+/* what belongs to a kernel thread for good */
+SYSCALL(__NR_setuid, shim_setxid)
+SYSCALL(__NR_setgid, shim_setxid)
+SYSCALL(__NR_setreuid, shim_setxid)
+SYSCALL(__NR_setregid, shim_setxid)
+SYSCALL(__NR_setresuid, shim_setxid)
+SYSCALL(__NR_setresgid, shim_setxid)
+SYSCALL(__NR_setgroups, shim_setxid)
+SYSCALL(__NR_setfsuid, shim_wire_fsid)
+SYSCALL(__NR_setfsgid, shim_wire_fsid)
+SYSCALL(__NR_capset, shim_wire_capset)
+SYSCALL(__NR_unshare, shim_wire_namespace)
+SYSCALL(__NR_setns, shim_wire_namespace)
+SYSCALL(__NR_ioprio_set, shim_wire_ioprio)
+SYSCALL(__NR_seccomp, shim_wire_seccomp)
+
 /* descriptors that can be polled, and waiting on them */
 SYSCALL(__NR_read, shim_read)
 SYSCALL(__NR_write, shim_write)

@@ -1,0 +1,85 @@
+/* world.c - a system call that must be made on every kernel thread.
+ *
+ * Credentials belong to kernel threads, but a program that changes them means the process. The caller makes the call on
+ * its own M; if that succeeds, every other M is kicked and makes it in its signal handler, and the caller waits for
+ * all. An M that is being made at the time is found in the list as soon as it has an id; it copied its maker's
+ * credentials, before or after, and making the call twice changes nothing more.
+ */
+#include "runtime.h"
+
+static struct lock world_lock = LOCK_INIT(RankSignal);
+static struct {
+	long nr, args[3], result;
+	_Atomic uint32_t generation; /* of the call under way; 0: none yet */
+	_Atomic uint32_t done;	     /* counts answers; what the caller sleeps on */
+	_Atomic uint32_t differs;
+} world;
+
+static long make_call(void)
+{
+	return sys3(world.nr, world.args[0], world.args[1], world.args[2]);
+}
+
+/* In the signal handler, on whatever stack. */
+void world_answer(struct m *m)
+{
+	uint32_t gen = load_acq(&world.generation); /* acquire: pairs with the release in world_call */
+	if (likely(load_rlx(&m->world_seen) == gen) || m->tainted)
+		return;
+	if (make_call() != world.result)
+		store_rel(&world.differs, 1);
+	store_rel(&m->world_seen, gen);
+	atomic_fetch_add(&world.done, 1);
+	os_futex_wake(&world.done, 1);
+}
+
+/* Kicks those that have not answered; false if there are none. An M without an id is still being made; one whose wired G
+ * has ended runs nothing any more. */
+static bool kick_others(struct m *self, uint32_t gen)
+{
+	bool any = false;
+	lock(&sched.lock);
+	for (struct m *m = sched.allm; m; m = m->alllink) {
+		if (m == self || m->tainted || load_acq(&m->world_seen) == gen)
+			continue;
+		any = true;
+		sig_kick(m);
+	}
+	unlock(&sched.lock);
+	return any;
+}
+
+/* Makes the call on this M and, if it succeeds, on all others. Returns this M's result. */
+long world_call(long nr, long a1, long a2, long a3)
+{
+	struct m *m = getm();
+	long args[3] = { a1, a2, a3 };
+	while (!trylock(&world_lock))
+		gosched();
+	m = getm();
+	long ret = sys3(nr, a1, a2, a3);
+	if (ret == 0) {
+		world.nr = nr;
+		world.result = ret;
+		for (int i = 0; i < 3; i++)
+			world.args[i] = args[i];
+		uint32_t gen = load_rlx(&world.generation) + 1;
+		store_rel(&m->world_seen, gen);
+		store_rel(&world.generation, gen); /* release: the call is complete for whoever sees the number */
+		uint32_t done = load_acq(&world.done);
+		while (kick_others(m, gen)) {
+			os_futex_sleep(&world.done, done, NSEC_PER_MSEC);
+			done = load_acq(&world.done);
+		}
+		if (load_acq(&world.differs))
+			throw("world_call: a kernel thread could not follow a change of credentials");
+	}
+	unlock(&world_lock);
+	return ret;
+}
+
+void world_after_fork(struct m *self)
+{
+	store_rlx(&world_lock.v, 0);
+	store_rlx(&self->world_seen, load_rlx(&world.generation));
+}

@@ -1,0 +1,104 @@
+/* cred.c - credentials, and what else belongs to a kernel thread for good.
+ *
+ * glibc's setuid and its family mean the process: glibc signals every other thread with SIGSETXID, each makes the call in
+ * its handler, and the caller makes it last. Here the first of them makes it on every M (runtime/world.c), and the
+ * others get that result. Made raw, through syscall(), such a call means one thread, as do setfsuid, capset, unshare
+ * and their like: the G is wired to its M, which nobody else will use again.
+ */
+#include "shim.h"
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/securebits.h>
+
+#define SIGSETXID 33
+
+/* A change that glibc spreads: from the first signal until its caller's own call. */
+static struct lock epoch_lock = LOCK_INIT(RankSignal);
+static struct {
+	struct g *caller; /* NULL: none under way */
+	bool made;
+	long result;
+} epoch;
+
+bool (*shim_is_raw_site)(uintptr_t ret);
+
+/* From tgkill: the first SIGSETXID names the caller. */
+void cred_signalled(int sig)
+{
+	if (likely(sig != SIGSETXID))
+		return;
+	lock(&epoch_lock);
+	if (!epoch.caller) {
+		epoch.caller = getg();
+		epoch.made = false;
+	}
+	unlock(&epoch_lock);
+}
+
+static long wired(struct regs *r, const char *why)
+{
+	lockosthread(why);
+	return shim_raw(r);
+}
+
+long shim_setxid(struct regs *r)
+{
+	struct g *g = getg();
+	if (shim_is_raw_site(r->ret))
+		return wired(r, "credentials");
+	if (!epoch.caller)
+		return world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
+	while (!trylock(&epoch_lock))
+		gosched();
+	if (!epoch.made) {
+		epoch.result = world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
+		epoch.made = true;
+	}
+	long ret = epoch.result;
+	if (g == epoch.caller)
+		epoch.caller = NULL;
+	unlock(&epoch_lock);
+	return ret;
+}
+
+long shim_wire_fsid(struct regs *r)
+{
+	return wired(r, "file-system id");
+}
+
+long shim_wire_capset(struct regs *r)
+{
+	return wired(r, "capabilities");
+}
+
+long shim_wire_namespace(struct regs *r)
+{
+	return wired(r, "namespace");
+}
+
+long shim_wire_ioprio(struct regs *r)
+{
+	return A2(r) == 0 ? wired(r, "I/O priority") : shim_raw(r);
+}
+
+long shim_wire_seccomp(struct regs *r)
+{
+	return wired(r, "seccomp");
+}
+
+/* The options of prctl that change the calling kernel thread only. */
+const char *cred_prctl_wires(int option)
+{
+	switch (option) {
+	case PR_SET_KEEPCAPS:
+	case PR_SET_SECUREBITS:
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT:
+		return "capabilities";
+	case PR_SET_SECCOMP:
+	case PR_SET_NO_NEW_PRIVS:
+		return "seccomp";
+	default:
+		return NULL;
+	}
+}
