@@ -122,6 +122,8 @@ static struct fake_g *fake_g_of(struct g *g)
 	if (fg->goid != g->goid) {
 		if (!fg->stack)
 			fg->stack = os_mmap(G_STACK);
+		/* Its last user, now dead, went away without returning. */
+		__asan_unpoison_memory_region(fg->stack, G_STACK);
 		fg->goid = g->goid;
 		fg->calls = fg->done = 0;
 		fg->ctx = (struct fake_ctx){ .entry = g_main, .lo = fg->stack, .size = G_STACK };

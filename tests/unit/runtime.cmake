@@ -52,3 +52,5 @@ foreach(name ${UNIT_TESTS})
 endforeach()
 
 add_unit(options ${PROJECT_SOURCE_DIR}/preload/options.c WRAP open sched_getaffinity)
+# With the real signal layer.
+add_unit(rule09_handler FAKES unit_fake unit_fake_net)
