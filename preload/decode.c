@@ -1,14 +1,17 @@
 /* decode.c - wraps Zydis.
  *
  * Lengths are asked for by the thousand while activation lasts: a table answers for common instructions (length.c), Zydis
- * in minimal mode for the others. The few instructions around a system call are looked at in full. Zydis keeps no state
- * and allocates nothing.
+ * in minimal mode for the others. The few instructions around a system call are looked at in full, but for the one that
+ * most of them are. Zydis keeps no state and allocates nothing.
  */
 #include "decode.h"
 
 #include <Zydis/Zydis.h>
+#include <string.h>
 
 #include "arch/x86_64/length.h"
+
+#define MOV_EAX_SIZE 5
 
 static ZydisDecoder minimal, full;
 
@@ -61,11 +64,21 @@ static uint8_t kind_of(const ZydisDecodedInstruction *z)
 	}
 }
 
+/* mov $imm32,%eax: what most system calls begin with. */
+static bool is_mov_eax(uintptr_t addr, uintptr_t end)
+{
+	return end - addr >= MOV_EAX_SIZE && *(const uint8_t *)addr == 0xb8;
+}
+
 bool decode_insn(uintptr_t addr, uintptr_t end, struct insn *i)
 {
 	ZydisDecodedInstruction z;
 
 	*i = (struct insn){.addr = addr};
+	if (addr < end && is_mov_eax(addr, end)) {
+		i->len = MOV_EAX_SIZE;
+		return true;
+	}
 	if (addr >= end || !ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&full, NULL, (const void *)addr, end - addr, &z)))
 		return false;
 	i->len = z.length;
@@ -118,6 +131,13 @@ enum effect decode_effect(uintptr_t addr, uintptr_t end, unsigned reg, uint64_t 
 	ZydisDecodedInstruction z;
 	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
 
+	if (reg == DECODE_RAX && is_mov_eax(addr, end)) {
+		uint32_t imm;
+
+		memcpy(&imm, (const void *)(addr + 1), sizeof imm);
+		*value = imm;
+		return EFFECT_CONST;
+	}
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full, (const void *)addr, end - addr, &z, op)))
 		return EFFECT_OTHER;
 	if (z.meta.category == ZYDIS_CATEGORY_CALL || z.meta.category == ZYDIS_CATEGORY_SYSCALL)

@@ -14,6 +14,7 @@
 #include "arch/x86_64/scan.h"
 #include "arch/x86_64/site.h"
 #include "arch/x86_64/tramp.h"
+#include "boundary.h"
 #include "decode.h"
 #include "object.h"
 #include "patch.h"
@@ -58,6 +59,7 @@ static void plan_segment(const struct object *o, const struct segment *seg, stru
 			      .served = config.served};
 	uintptr_t floor = seg->lo;
 
+	boundary_reset();
 	for (size_t i = 0; i < s->nraw; i++) {
 		struct plan *p = &plans[t->n];
 		int nr;

@@ -24,7 +24,7 @@ enum {
 	P = 128,    /* prefix */
 };
 
-static const uint8_t one[256] = {
+static const uint8_t maps[2][256] = {{
 	/* 00 */ M, M, M, M, B, Z, X, X, M, M, M, M, B, Z, X, X,
 	/* 10 */ M, M, M, M, B, Z, X, X, M, M, M, M, B, Z, X, X,
 	/* 20 */ M, M, M, M, B, Z, P, X, M, M, M, M, B, Z, P, X,
@@ -41,9 +41,7 @@ static const uint8_t one[256] = {
 	/* d0 */ M, M, M, M, X, X, X, N, M, M, M, M, M, M, M, M,
 	/* e0 */ B, B, B, B, B, B, B, B, D, D, X, B, N, N, N, N,
 	/* f0 */ P, X, P, P, N, N, G, G, N, N, N, N, N, N, M, M,
-};
-
-static const uint8_t two[256] = {
+}, {
 	/* 00 */ M, M, M, M, X, N, N, X, N, N, X, N, X, M, X, X,
 	/* 10 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
 	/* 20 */ X, X, X, X, X, X, X, X, M, M, M, M, M, M, M, M,
@@ -60,60 +58,64 @@ static const uint8_t two[256] = {
 	/* d0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
 	/* e0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, M,
 	/* f0 */ M, M, M, M, M, M, M, M, M, M, M, M, M, M, M, X,
+}};
+
+/* Bytes of ModRM, SIB and displacement by the value of ModRM; a SIB byte without base has 4 more. */
+#define ROWS(row) row, row, row, row, row, row, row, row
+static const uint8_t modrm_size[256] = {
+#define ROW 1, 1, 1, 1, 2, 5, 1, 1
+	ROWS(ROW),
+#undef ROW
+#define ROW 2, 2, 2, 2, 3, 2, 2, 2
+	ROWS(ROW),
+#undef ROW
+#define ROW 5, 5, 5, 5, 6, 5, 5, 5
+	ROWS(ROW),
+#undef ROW
+#define ROW 1, 1, 1, 1, 1, 1, 1, 1
+	ROWS(ROW),
+#undef ROW
 };
 
-/* ModRM, SIB and displacement. */
-static unsigned modrm_size(const uint8_t *p)
+static unsigned operand_size(const uint8_t *modrm)
 {
-	unsigned mod = p[0] >> 6, rm = p[0] & 7, n = 1;
+	bool no_base = (modrm[0] & 0xc7) == 4 && (modrm[1] & 7) == 5;
 
-	if (mod == 3)
-		return 1;
-	if (rm == 4) {
-		n++;
-		if (mod == 0 && (p[1] & 7) == 5)
-			n += 4;
-	}
-	if (mod == 0 && rm == 5)
-		n += 4;
-	return n + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
+	return modrm_size[modrm[0]] + (no_base ? 4 : 0);
 }
 
+/* Lengths are data, not branches, as far as possible: what comes next in code cannot be predicted. */
 unsigned length_by_table(uintptr_t addr, uintptr_t end)
 {
 	const uint8_t *start = (const uint8_t *)addr, *p = start;
-	bool narrow = false, wide = false;
-	uint8_t what;
-	unsigned n, z;
+	bool narrow = false, rex, wide, escape;
+	unsigned n, z, what;
 
 	if (addr >= end || end - addr < 16)
 		return 0;
-	for (; one[*p] & P; p++) {
+	for (; __builtin_expect(maps[0][*p] & P, 0); p++) {
 		narrow |= *p == 0x66;
 		if (p - start == 4)
 			return 0;
 	}
-	if ((*p & 0xf0) == 0x40)
-		wide = *p++ & 8;
-	if (*p != 0x0f) {
-		what = one[*p++];
-	} else if (p[1] == 0x38) {
-		what = M;
-		p += 3;
-	} else if (p[1] == 0x3a) {
-		what = MB;
-		p += 3;
-	} else {
-		what = two[p[1]];
-		p += 2;
+	rex = *p >> 4 == 4;
+	wide = rex & *p >> 3;
+	p += rex;
+	escape = *p == 0x0f;
+	p += escape;
+	what = maps[escape][*p];
+	if (__builtin_expect(what & (X | P) || narrow, 0)) {
+		if (escape && (*p == 0x38 || *p == 0x3a))
+			what = *p++ == 0x38 ? M : MB;
+		else if (what & (X | P) || what & D)
+			return 0;
 	}
-	if (what & (X | P) || (narrow && what & D))
-		return 0;
+	p++;
 	z = narrow && !wide ? 2 : 4;
 	n = (unsigned)(p - start);
 	if (what == G && (*p >> 3 & 7) < 2)
 		n += p[-1] == 0xf6 ? 1 : z;
-	n += what & M ? modrm_size(p) : 0;
+	n += (what & M) * operand_size(p);
 	n += what & B ? 1 : 0;
 	n += what & Z ? z : 0;
 	n += what & D ? 4 : 0;

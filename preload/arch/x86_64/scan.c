@@ -4,14 +4,22 @@
  * direct branch of the text is among the places that look like one. So the scans here answer "certainly not" at
  * once, and only the few hits are decoded (site.c). Jumps with a 32-bit displacement are counted as real without a second
  * look, since four random bytes do not hit a window by chance.
+ *
+ * Text is looked at in blocks of 64 bytes: a mask says where in the block something may begin. With AVX2 the search for
+ * system calls runs at the speed of memory, which is what counts for programs with tens of megabytes of code.
  */
 #include "scan.h"
 
-#include <emmintrin.h>
+#include <immintrin.h>
 #include <string.h>
+#include <sys/platform/x86.h>
 
+#define BLOCK 64
 #define BLOOM_SHIFT 5
 #define BLOOM_BITS 65536
+#define PENDING 1024 /* places that look like jumps and have not been looked at */
+#define AVX2 __attribute__((target("avx2")))
+#define INLINE static inline __attribute__((always_inline))
 
 static int32_t rel32_at(uintptr_t p)
 {
@@ -20,29 +28,120 @@ static int32_t rel32_at(uintptr_t p)
 	return v;
 }
 
+static bool has_avx2(void)
+{
+	return CPU_FEATURE_ACTIVE(AVX2);
+}
+
+/* --- masks: one bit for each of the 64 bytes at p; 65 are read --- */
+
+INLINE uint64_t syscalls_16(uintptr_t p)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
+
+	return (unsigned)_mm_movemask_epi8(
+		_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)), _mm_cmpeq_epi8(b, _mm_set1_epi8(0x05))));
+}
+
+INLINE uint64_t syscalls_sse2(uintptr_t p)
+{
+	return syscalls_16(p) | syscalls_16(p + 16) << 16 | syscalls_16(p + 32) << 32 | syscalls_16(p + 48) << 48;
+}
+
+AVX2 INLINE __m256i syscalls_32(uintptr_t p)
+{
+	__m256i a = _mm256_loadu_si256((const __m256i *)p), b = _mm256_loadu_si256((const __m256i *)(p + 1));
+
+	return _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)), _mm256_cmpeq_epi8(b, _mm256_set1_epi8(0x05)));
+}
+
+AVX2 INLINE uint64_t mask_of(__m256i low, __m256i high)
+{
+	return (unsigned)_mm256_movemask_epi8(low) | (uint64_t)(unsigned)_mm256_movemask_epi8(high) << 32;
+}
+
+AVX2 INLINE uint64_t syscalls_avx2(uintptr_t p)
+{
+	__m256i low = syscalls_32(p), high = syscalls_32(p + 32);
+
+	return _mm256_testz_si256(_mm256_or_si256(low, high), _mm256_set1_epi8(-1)) ? 0 : mask_of(low, high);
+}
+
+/* e9, or 0f 80 to 0f 8f */
+INLINE uint64_t jumps_16(uintptr_t p)
+{
+	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
+	__m128i high = _mm_and_si128(b, _mm_set1_epi8((char)0xf0));
+	__m128i jcc = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)), _mm_cmpeq_epi8(high, _mm_set1_epi8((char)0x80)));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8((char)0xe9)), jcc));
+}
+
+INLINE uint64_t jumps_sse2(uintptr_t p)
+{
+	return jumps_16(p) | jumps_16(p + 16) << 16 | jumps_16(p + 32) << 32 | jumps_16(p + 48) << 48;
+}
+
+AVX2 INLINE __m256i jumps_32(uintptr_t p)
+{
+	__m256i a = _mm256_loadu_si256((const __m256i *)p), b = _mm256_loadu_si256((const __m256i *)(p + 1));
+	__m256i high = _mm256_and_si256(b, _mm256_set1_epi8((char)0xf0));
+	__m256i jcc = _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)),
+				       _mm256_cmpeq_epi8(high, _mm256_set1_epi8((char)0x80)));
+
+	return _mm256_or_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8((char)0xe9)), jcc);
+}
+
+AVX2 INLINE uint64_t jumps_avx2(uintptr_t p)
+{
+	return mask_of(jumps_32(p), jumps_32(p + 32));
+}
+
+/* --- system calls --- */
+
+struct found {
+	uintptr_t *out;
+	size_t n, cap;
+};
+
+static void add_masked(struct found *f, uintptr_t p, uint64_t m)
+{
+	for (; m && f->n < f->cap; m &= m - 1)
+		f->out[f->n++] = p + (unsigned)__builtin_ctzll(m);
+}
+
+static uintptr_t syscalls_by_sse2(uintptr_t p, uintptr_t hi, struct found *f)
+{
+	for (; p + BLOCK + 1 <= hi; p += BLOCK) {
+		uint64_t m = syscalls_sse2(p);
+		if (__builtin_expect(m != 0, 0))
+			add_masked(f, p, m);
+	}
+	return p;
+}
+
+AVX2 static uintptr_t syscalls_by_avx2(uintptr_t p, uintptr_t hi, struct found *f)
+{
+	for (; p + BLOCK + 1 <= hi; p += BLOCK) {
+		uint64_t m = syscalls_avx2(p);
+		if (__builtin_expect(m != 0, 0))
+			add_masked(f, p, m);
+	}
+	return p;
+}
+
 size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap)
 {
-	const __m128i first = _mm_set1_epi8(0x0f), second = _mm_set1_epi8(0x05);
-	size_t n = 0;
-	uintptr_t p = lo;
+	struct found f = {out, 0, cap};
+	uintptr_t p = has_avx2() ? syscalls_by_avx2(lo, hi, &f) : syscalls_by_sse2(lo, hi, &f);
 
-	for (; p + 17 <= hi; p += 16) {
-		__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
-		unsigned m = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second)));
-
-		for (; m; m &= m - 1) {
-			if (n == cap)
-				return n;
-			out[n++] = p + (unsigned)__builtin_ctz(m);
-		}
-	}
-	for (; p + 2 <= hi; p++) {
-		const uint8_t *c = (const uint8_t *)p;
-		if (c[0] == 0x0f && c[1] == 0x05 && n < cap)
-			out[n++] = p;
-	}
-	return n;
+	for (; p + 2 <= hi; p++)
+		if (!memcmp((const void *)p, "\x0f\x05", 2))
+			add_masked(&f, p, 1);
+	return f.n;
 }
+
+/* --- jumps with a 32-bit displacement --- */
 
 static unsigned bloom_bit(uintptr_t addr)
 {
@@ -76,47 +175,89 @@ static void sort(uintptr_t *v, size_t n)
 		}
 }
 
-/* One bit for each of the 16 bytes at p that may begin a jump. */
-static inline uint64_t jump_mask(uintptr_t p)
-{
-	const __m128i esc = _mm_set1_epi8(0x0f), jmp = _mm_set1_epi8((char)0xe9);
-	const __m128i high = _mm_set1_epi8((char)0xf0), jcc = _mm_set1_epi8((char)0x80);
-	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
-	__m128i cond = _mm_and_si128(_mm_cmpeq_epi8(a, esc), _mm_cmpeq_epi8(_mm_and_si128(b, high), jcc));
+struct far_scan {
+	const uintptr_t *sites;
+	size_t nsites;
+	struct found found; /* n counts on beyond cap */
+	uint32_t npending;
+	uintptr_t pending[PENDING];
+	uint64_t bloom[BLOOM_BITS / 64];
+};
 
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(a, jmp), cond));
+static void look_at(struct far_scan *s, uintptr_t at)
+{
+	uintptr_t disp = at + (*(const uint8_t *)at == 0xe9 ? 1 : 2), target = disp + 4 + (uintptr_t)(intptr_t)rel32_at(disp);
+	unsigned bit = bloom_bit(target);
+
+	if (!(s->bloom[bit / 64] >> bit % 64 & 1) || !in_window(s->sites, s->nsites, target))
+		return;
+	if (s->found.n < s->found.cap)
+		s->found.out[s->found.n] = target;
+	s->found.n++;
 }
 
-/* 64 bytes at a time: one jump in 40 bytes of code, so that the loop over the bits is predicted more often than not. */
+static void look_at_pending(struct far_scan *s)
+{
+	for (uint32_t i = 0; i < s->npending; i++)
+		look_at(s, s->pending[i]);
+	s->npending = 0;
+}
+
+/* Two places per block are written down whether there are two or not: one jump in 40 bytes of code is as often two in a
+ * block as none, and no branch predictor knows which. */
+INLINE void add_pending(struct far_scan *s, uintptr_t p, uint64_t m)
+{
+	uintptr_t *out = s->pending + s->npending;
+
+	s->npending += (unsigned)(m != 0) + (unsigned)((m & (m - 1)) != 0);
+	out[0] = p + (unsigned)__builtin_ctzll(m | 1ull << 63);
+	m &= m - 1;
+	out[1] = p + (unsigned)__builtin_ctzll(m | 1ull << 63);
+	m &= m - 1;
+	if (__builtin_expect(m != 0, 0))
+		for (; m; m &= m - 1)
+			s->pending[s->npending++] = p + (unsigned)__builtin_ctzll(m);
+	if (__builtin_expect(s->npending > PENDING - BLOCK - 2, 0))
+		look_at_pending(s);
+}
+
+/* Up to where a jump of 6 bytes in the block ends within the text. */
+static uintptr_t jumps_by_sse2(struct far_scan *s, uintptr_t p, uintptr_t hi)
+{
+	for (; p + BLOCK + 6 <= hi; p += BLOCK)
+		add_pending(s, p, jumps_sse2(p));
+	return p;
+}
+
+AVX2 static uintptr_t jumps_by_avx2(struct far_scan *s, uintptr_t p, uintptr_t hi)
+{
+	for (; p + BLOCK + 6 <= hi; p += BLOCK)
+		add_pending(s, p, jumps_avx2(p));
+	return p;
+}
+
 size_t scan_far_branches(uintptr_t lo, uintptr_t hi, const uintptr_t *sites, size_t n, uintptr_t *out, size_t cap)
 {
-	uint64_t bloom[BLOOM_BITS / 64] = {0};
-	size_t found = 0;
+	static struct far_scan s; /* the caller's stack may be small; rewriting is one at a time */
+	uintptr_t p;
 
+	s.sites = sites;
+	s.nsites = n;
+	s.found = (struct found){out, 0, cap};
+	s.npending = 0;
+	memset(s.bloom, 0, sizeof s.bloom);
 	for (size_t i = 0; i < n; i++)
 		for (uintptr_t a = sites[i] - SCAN_WINDOW; a <= sites[i] + SCAN_WINDOW; a += 1 << BLOOM_SHIFT)
-			bloom[bloom_bit(a) / 64] |= 1ull << bloom_bit(a) % 64;
-	for (uintptr_t p = lo; p + 6 <= hi; p += 64) {
-		uint64_t m = UINT64_MAX;
-
-		if (p + 70 <= hi)
-			m = jump_mask(p) | jump_mask(p + 16) << 16 | jump_mask(p + 32) << 32 | jump_mask(p + 48) << 48;
-		for (; m; m &= m - 1) {
-			uintptr_t at = p + (unsigned)__builtin_ctzll(m), target;
-
-			if (at + 6 > hi)
-				break;
-			at += *(const uint8_t *)at == 0xe9 ? 1 : 2;
-			target = at + 4 + (uintptr_t)(intptr_t)rel32_at(at);
-			if (!(bloom[bloom_bit(target) / 64] >> bloom_bit(target) % 64 & 1) || !in_window(sites, n, target))
-				continue;
-			if (found < cap)
-				out[found] = target;
-			found++;
-		}
+			s.bloom[bloom_bit(a) / 64] |= 1ull << bloom_bit(a) % 64;
+	p = has_avx2() ? jumps_by_avx2(&s, lo, hi) : jumps_by_sse2(&s, lo, hi);
+	look_at_pending(&s);
+	for (; p + 6 <= hi; p++) {
+		const uint8_t *c = (const uint8_t *)p;
+		if (c[0] == 0xe9 || (c[0] == 0x0f && (c[1] & 0xf0) == 0x80))
+			look_at(&s, p);
 	}
-	sort(out, found < cap ? found : cap);
-	return found;
+	sort(out, s.found.n < cap ? s.found.n : cap);
+	return s.found.n;
 }
 
 static bool is_near_branch(uintptr_t p, uintptr_t target)

@@ -20,8 +20,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "../../boundary.h"
 #include "../../decode.h"
-#include "../../ehframe.h"
 #include "../../rewrite.h"
 #include "scan.h"
 
@@ -61,50 +61,6 @@ bool site_is_candidate(uintptr_t text_lo, uintptr_t addr, bool (*served)(unsigne
 	return *nr != NR_SIGRETURN && *nr >= 0 && served((unsigned)*nr);
 }
 
-/* Decodes from p, a boundary in fn, up to addr. last: the PRE_MAX addresses before, newest first; n of them are known. */
-static unsigned walk(const struct bounds *fn, uintptr_t p, uintptr_t addr, uintptr_t *last, unsigned n)
-{
-	uintptr_t ring[PRE_MAX];
-	unsigned i = n;
-
-	for (unsigned k = 0; k < n; k++)
-		ring[n - 1 - k] = last[k];
-	while (p < addr) {
-		unsigned len = decode_length(p, fn->hi);
-
-		if (!len || (p < fn->mark && p + len > fn->mark))
-			return UINT_MAX;
-		ring[i++ % PRE_MAX] = p;
-		p += len;
-	}
-	if (p != addr)
-		return UINT_MAX;
-	n = i < PRE_MAX ? i : PRE_MAX;
-	for (unsigned k = 0; k < n; k++)
-		last[k] = ring[(i - 1 - k) % PRE_MAX];
-	return n;
-}
-
-static bool is_boundary(const struct object *o, uintptr_t addr)
-{
-	uintptr_t last[PRE_MAX];
-	struct bounds fn;
-
-	return !function_bounds(o, addr, true, &fn) || walk(&fn, fn.lo, addr, last, 0) != UINT_MAX;
-}
-
-/* The same for the site at addr, going on from the site before if that is in the same function. */
-static unsigned walk_to_site(struct scope *s, const struct bounds *fn, uintptr_t addr)
-{
-	bool same = s->walked.fn == fn->lo && s->walked.at <= addr;
-	unsigned n = walk(fn, same ? s->walked.at : fn->lo, addr, s->walked.last, same ? s->walked.n : 0);
-
-	s->walked.fn = n == UINT_MAX ? 0 : fn->lo;
-	s->walked.at = addr;
-	s->walked.n = n;
-	return n;
-}
-
 /* Room for all of them, or else everything counts as a target. */
 static bool far_branch_to(struct scope *s, uintptr_t target)
 {
@@ -134,7 +90,7 @@ static bool branch_to(struct scope *s, uintptr_t target)
 	if (far_branch_to(s, target))
 		return true;
 	while (scan_near_branch(s->text->lo, s->text->hi, target, &at))
-		if (is_boundary(s->o, at))
+		if (boundary_is(s->o, at))
 			return true;
 	return false;
 }
@@ -149,7 +105,7 @@ static bool has_indirect_jump(struct scope *s, const struct bounds *fn)
 		if (c[0] != 0xff || (c[1] >> 3 & 7) != 4 || c[1] == 0x25)
 			continue;
 		for (unsigned prefix = 0; prefix <= 2 && p - prefix >= fn->lo; prefix++)
-			if (is_boundary(s->o, p - prefix) && decode_insn(p - prefix, fn->hi, &i) &&
+			if (boundary_is(s->o, p - prefix) && decode_insn(p - prefix, fn->hi, &i) &&
 			    i.kind == INSN_INDIRECT && i.addr + i.len > p)
 				return true;
 	}
@@ -320,7 +276,7 @@ static bool looks_like_call(uintptr_t text_lo, uintptr_t addr)
 
 bool site_plan(struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
 {
-	const uintptr_t *last = s->walked.last;
+	uintptr_t last[PRE_MAX];
 	struct straight st;
 	unsigned n;
 	bool likely = !s->o->eh_frame_hdr || looks_like_call(s->text->lo, addr);
@@ -328,7 +284,7 @@ bool site_plan(struct scope *s, uintptr_t addr, uintptr_t floor, struct plan *p)
 	*p = (struct plan){.addr = addr, .span = addr, .post_end = addr + SYSCALL_SIZE, .nr = -1, .state = SITE_REFUSED, .reason = REASON_NO_BOUNDS};
 	if (!function_bounds(s->o, addr, likely, &st.fn))
 		return likely;
-	n = walk_to_site(s, &st.fn, addr);
+	n = boundary_before(&st.fn, addr, last, PRE_MAX);
 	if (n == UINT_MAX)
 		return false;
 	if (plan_plain(s, addr, last, n, floor, p))

@@ -24,11 +24,6 @@ struct scope {
 	size_t nfar, cap;
 	bool far_known;
 	bool (*served)(unsigned nr);
-	struct {
-		uintptr_t fn, at;	   /* an instruction of the function begins at `at` */
-		uintptr_t last[PRE_MAX]; /* and at these, newest first */
-		unsigned n;
-	} walked; /* where decoding got to for the site before */
 };
 
 struct plan {
