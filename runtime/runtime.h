@@ -169,11 +169,16 @@ struct m {
 #define RUNQ_LEN 256
 #define SCHED_TICK_GLOBAL 61
 
+struct timerslot {
+	int64_t when;
+	struct timer *t;
+};
+
 struct timerheap {
 	struct lock lock;
-	struct timer **t;
+	struct timerslot *slot;
 	uint32_t len, cap;
-	_Atomic int64_t first; /* when of t[0], 0 if none; read without the lock */
+	_Atomic int64_t first; /* when of slot[0], 0 if none; read without the lock */
 };
 
 struct p {

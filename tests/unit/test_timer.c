@@ -19,11 +19,11 @@ static void check_heap(const struct p *pp)
 {
 	const struct timerheap *h = &pp->timers;
 	for (uint32_t i = 0; i < h->len; i++) {
-		ck_assert_uint_eq(h->t[i]->index, i);
+		ck_assert_uint_eq(h->slot[i].t->index, i);
 		if (i)
-			ck_assert_int_ge(h->t[i]->when, h->t[(i - 1) / 4]->when);
+			ck_assert_int_ge(h->slot[i].when, h->slot[(i - 1) / 4].when);
 	}
-	ck_assert_int_eq(load_rlx(&h->first), h->len ? h->t[0]->when : 0);
+	ck_assert_int_eq(load_rlx(&h->first), h->len ? h->slot[0].when : 0);
 }
 
 START_TEST(they_fire_in_order)
