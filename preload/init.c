@@ -5,6 +5,7 @@
  * system calls of every loaded object are rewritten, and then glibc's own pthread_create runs, whose clone makes a G.
  * Activation needs no file: a daemon may be in a chroot by then.
  */
+#include "../runtime/futex.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
 #include "../runtime/runtime.h"
@@ -265,7 +266,7 @@ static void activate(void)
 	arch_thread_begin = shim_thread_begin;
 	shim_is_raw_site = is_raw_site;
 	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
-	futex_reset();
+	futex_init();
 	sched_init(procs);
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,

@@ -170,12 +170,21 @@ void futex_ready(struct gqueue *q)
 		ready_list(q);
 }
 
+void futex_init(void)
+{
+	for (uint32_t i = 0; i < NBUCKETS; i++)
+		lock_set_rank(&buckets[i].lock, RankFutex);
+}
+
+/* Writes only where there is something: in the child of a fork each page that is written to is copied. */
 void futex_reset(void)
 {
 	for (uint32_t i = 0; i < NBUCKETS; i++) {
 		struct futexbucket *b = &buckets[i];
-		store_rlx(&b->lock.v, 0);
-		b->head = b->tail = NULL;
-		b->lock.rank = RankFutex;
+		if (load_rlx(&b->lock.v))
+			store_rlx(&b->lock.v, 0);
+		if (b->head)
+			b->head = b->tail = NULL;
 	}
+	futex_init();
 }

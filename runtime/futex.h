@@ -29,5 +29,6 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try);
 long futex_unlock_pi(struct g *g, uintptr_t addr);
 long futex_wait_requeue_pi(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, uintptr_t target, int64_t deadline);
 long futex_cmp_requeue_pi(uintptr_t from, uintptr_t to, uint32_t nmove, uint32_t cmp);
+void futex_init(void);
 
 #endif
