@@ -29,11 +29,6 @@ bool text_is_ours(uintptr_t ip)
 	       (sig_cfg.tramp_contains && sig_cfg.tramp_contains(ip));
 }
 
-uint64_t sig_realmask(void)
-{
-	return 0;
-}
-
 bool sig_wait_interruptible(uint8_t why)
 {
 	return why != WaitNone && why != WaitPreempted && why != WaitM && why != WaitChan;
@@ -159,7 +154,7 @@ static bool acts_at_once(struct g *to, int sig)
 	return !(atomic_load(&g->sig.waiting) & sigbit(sig));
 }
 
-enum sent { SentOk, SentFull, SentDefault };
+enum sent { SentOk, SentFull, SentDefault, SentKept };
 
 static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct gqueue *woken)
 {
@@ -181,10 +176,21 @@ static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct g
 		return SentOk;
 	if (acts_at_once(to, sig))
 		return SentDefault;
+	if (sig_realmask() & bit)
+		return SentKept;
 	if (!sigq_add(p, info))
 		return SentFull;
 	complete(sig, to, woken);
 	return SentOk;
+}
+
+/* What must not be done under siglock. */
+static void after_send(enum sent s, const struct ksiginfo *info)
+{
+	if (s == SentDefault)
+		sig_default_action(info->signo, info);
+	else if (s == SentKept)
+		sig_give_back(info);
 }
 
 int sig_send(struct g *to, int sig, const struct ksiginfo *info)
@@ -196,8 +202,7 @@ int sig_send(struct g *to, int sig, const struct ksiginfo *info)
 	enum sent s = send_locked(to, &copy, &woken);
 	unlock(&siglock);
 	wake_all(&woken);
-	if (s == SentDefault)
-		sig_default_action(sig, &copy);
+	after_send(s, &copy);
 	return s == SentFull ? -EAGAIN : 0;
 }
 
@@ -240,12 +245,11 @@ void sig_drain(void)
 		enum sent s = SentOk;
 		bool got = true;
 		lock(&siglock);
-		while (s != SentDefault && (got = inbox_get(&it)))
+		while (s <= SentFull && (got = inbox_get(&it)))
 			s = send_locked(route(&it), &it.info, &woken);
 		unlock(&siglock);
 		wake_all(&woken);
-		if (s == SentDefault)
-			sig_default_action(it.info.signo, &it.info);
+		after_send(s, &it.info);
 		if (!got)
 			break;
 	}
@@ -295,6 +299,8 @@ uint64_t sig_setmask(struct g *g, uint64_t mask)
 		return old;
 	/* seq_cst: pairs with sigq_add */
 	atomic_exchange(&g->sig.mask, mask);
+	if (unlikely(old & ~mask & sig_realmask()))
+		sig_unkeep(old & ~mask);
 	uint64_t pending = sig_pending_set(g);
 	if (likely(!pending))
 		return old;

@@ -176,9 +176,9 @@ static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 	if (inbox_put(to, info))
 		return;
 	/* Full: the kernel keeps it. The M blocks the signal until somebody empties the inbox and kicks all M's. */
-	sys3(__NR_rt_sigqueueinfo, sig_pid, sig, info);
-	uc->sigmask |= sigbit(sig);
 	sig_inbox_overflowed();
+	sys4(__NR_rt_tgsigqueueinfo, sig_pid, m->procid, sig, info);
+	uc->sigmask |= sigbit(sig);
 }
 
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
@@ -200,6 +200,11 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	bool kick = sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid;
 	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
 		uc->sigmask = sig_realmask();
+	if (!kick && (sig_realmask() & sigbit(sig))) { /* this M did not block it yet */
+		info->signo = sig;
+		sig_give_back(info);
+		return;
+	}
 	if (!kick)
 		take_in(m, sig, info, uc);
 	switch (w) {

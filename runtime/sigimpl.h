@@ -100,6 +100,13 @@ extern struct sig_config sig_cfg;
 extern int sig_pid;
 extern _Atomic uint32_t sig_nwaiting; /* G's in sigtimedwait */
 
+/* --- sigfd.c --- */
+void sig_want(uint64_t set);	     /* a signalfd reads these */
+void sig_keep(uint64_t set);	     /* the calling G has begun to block these */
+void sig_unkeep(uint64_t set);
+void sig_keep_initial(uint64_t set);
+void sig_give_back(const struct ksiginfo *info);
+
 /* --- sigentry.c --- */
 struct kuc;
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);

@@ -27,6 +27,7 @@ static void take_over_main(struct g *g)
 	g->sig.alt_flags = st.size ? st.flags & ~SS_ONSTACK : SS_DISABLE;
 	store_rlx(&g->sig.mask, mask);
 	sig_note_blocked(mask);
+	sig_keep_initial(mask);
 }
 
 void sig_init(const struct sig_config *c)

@@ -35,10 +35,13 @@ long sigaction_by_foreign(struct regs *r)
 
 /* glibc itself blocks everything for a moment, with all 64 bits set, which sigfillset never gives: such a mask does not
  * make signals wait for long, so their default actions may stay the kernel's. */
-static void note_blocked(uint64_t set)
+static void note_blocked(uint64_t set, uint64_t old)
 {
-	if (set != SIGALL)
-		sig_note_blocked(set);
+	if (set == SIGALL)
+		return;
+	sig_note_blocked(set);
+	if (set & ~old)
+		sig_keep(set & ~old);
 }
 
 long shim_rt_sigprocmask(struct regs *r)
@@ -52,15 +55,15 @@ long shim_rt_sigprocmask(struct regs *r)
 			return -EFAULT;
 		switch ((int)A1(r)) {
 		case SIG_BLOCK:
-			note_blocked(set);
 			sig_setmask(g, old | set);
+			note_blocked(set, old);
 			break;
 		case SIG_UNBLOCK:
 			sig_setmask(g, old & ~set);
 			break;
 		case SIG_SETMASK:
-			note_blocked(set);
 			sig_setmask(g, set);
+			note_blocked(set, old);
 			break;
 		default:
 			return -EINVAL;
@@ -75,8 +78,32 @@ long shim_rt_sigpending(struct regs *r)
 	if (A2(r) > 8)
 		return -EINVAL;
 	sig_drain();
-	uint64_t set = sig_pending_set(g) & load_rlx(&g->sig.mask);
+	uint64_t set = sig_pending_set(g), real = sig_realmask();
+	if (real) {
+		uint64_t kernels;
+		sys4(__NR_rt_sigprocmask, SIG_SETMASK, &real, 0, 8);
+		sys2(__NR_rt_sigpending, &kernels, 8);
+		set |= kernels;
+	}
+	set &= load_rlx(&g->sig.mask);
 	return user_write(A1(r), &set, A2(r)) ? -EFAULT : 0;
+}
+
+/* The descriptor is the kernel's; so are from now on the signals that it reads, while nobody takes them. */
+long shim_signalfd(struct regs *r)
+{
+	uint64_t set;
+	if (A3(r) != 8)
+		return -EINVAL;
+	if (user_read(&set, A2(r), 8))
+		return -EFAULT;
+	long fd = shim_raw(r);
+	if (fd < 0)
+		return fd;
+	atomic_fetch_add(&sched.nhandlers, 1);
+	sig_note_blocked(set);
+	sig_want(set);
+	return fd;
 }
 
 /* --- waiting --- */

@@ -51,6 +51,8 @@ SYSCALL(__NR_kill, shim_kill)
 SYSCALL(__NR_tkill, shim_tkill)
 SYSCALL(__NR_tgkill, shim_tgkill)
 SYSCALL(__NR_pidfd_send_signal, shim_pidfd_send_signal)
+SYSCALL(__NR_signalfd, shim_signalfd)
+SYSCALL(__NR_signalfd4, shim_signalfd)
 SYSCALL(__NR_timer_create, shim_timer_create)
 SYSCALL(__NR_timer_delete, shim_timer_delete)
 
