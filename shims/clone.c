@@ -62,29 +62,35 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 	return tid;
 }
 
-/* fork: the child continues right here, on the same stack. */
-static long fork_here(struct regs *r, uint64_t flags, uint64_t ptid, uint64_t ctid, uint64_t tls)
+/* A call that copies the process, in the form (nr, a1…a5), and what stands around it. With CLONE_VFORK the M is gone until the
+ * child execs or ends, so the runtime's locks cannot be held meanwhile; fork_child makes them anew. */
+static long fork_call(struct regs *r, const struct clone_args *c, long nr, long a1, long a2, long a3, long a4, long a5)
 {
 	struct g *g = getg();
-	bool vfork = flags & CLONE_VFORK;
-	fd_share();
+	bool vfork = c->flags & CLONE_VFORK;
 	uint64_t mask = block_signals();
 	if (vfork)
 		entersyscall_block((int)r->rax);
 	else
 		fork_prepare();
-	long pid = sys5(__NR_clone, flags & ~(uint64_t)CLONE_VM, 0, ptid, ctid, tls);
-	if (pid == 0) {
+	long pid = sys5(nr, a1, a2, a3, a4, a5);
+	if (pid == 0)
 		fork_child(!vfork);
-	} else if (vfork) {
+	else if (vfork)
 		exitsyscall();
-	} else {
+	else
 		fork_parent();
-	}
 	restore_signals(mask);
-	if (pid == 0 && flags & CLONE_CHILD_CLEARTID)
-		g->clear_tid = ctid;
+	if (pid == 0 && c->flags & CLONE_CHILD_CLEARTID)
+		g->clear_tid = c->child_tid;
 	return pid;
+}
+
+/* fork: the child continues right here, on the same stack. */
+static long fork_here(struct regs *r, const struct clone_args *c)
+{
+	uint64_t flags = (c->flags & ~(uint64_t)CLONE_VM) | c->exit_signal;
+	return fork_call(r, c, __NR_clone, (long)flags, 0, (long)c->parent_tid, (long)c->child_tid, (long)c->tls);
 }
 
 /* The child starts on a stack of its own: lay its frame there. Returns the stack pointer to give to the kernel. */
@@ -143,21 +149,7 @@ static long clone_exotic(struct regs *r, struct clone_args *full, size_t size)
 	uintptr_t top = a.stack ? a.stack + a.stack_size : 0;
 	a.flags &= ~(uint64_t)CLONE_VM;
 	a.stack = a.stack_size = 0;
-	bool vfork = a.flags & CLONE_VFORK;
-	uint64_t mask = block_signals();
-	if (vfork)
-		entersyscall_block((int)r->rax);
-	else
-		fork_prepare();
-	long pid = sys2(__NR_clone3, &a, size);
-	if (pid == 0) {
-		fork_child(!vfork);
-	} else if (vfork) {
-		exitsyscall();
-	} else {
-		fork_parent();
-	}
-	restore_signals(mask);
+	long pid = fork_call(r, &a, __NR_clone3, (long)&a, (long)size, 0, 0, 0);
 	if (pid == 0 && top)
 		continue_on(top, r);
 	return pid;
@@ -175,7 +167,7 @@ static long clone_any(struct regs *r, struct clone_args *full, size_t size)
 		return clone_foreign(r, full, size);
 	if (full->stack || r->rax == __NR_clone3)
 		return clone_exotic(r, full, size);
-	return fork_here(r, flags | full->exit_signal, full->parent_tid, full->child_tid, full->tls);
+	return fork_here(r, full);
 }
 
 static struct clone_args args_of_clone(const struct regs *r)
@@ -241,11 +233,15 @@ long clone_by_foreign(struct regs *r)
 
 long shim_fork(struct regs *r)
 {
-	return fork_here(r, SIGCHLD, 0, 0, 0);
+	const struct clone_args c = { .exit_signal = SIGCHLD };
+	fd_share();
+	return fork_here(r, &c);
 }
 
 /* The child of vfork returns on its parent's stack: a copy of the memory is the price. */
 long shim_vfork(struct regs *r)
 {
-	return fork_here(r, CLONE_VFORK | SIGCHLD, 0, 0, 0);
+	const struct clone_args c = { .flags = CLONE_VFORK, .exit_signal = SIGCHLD };
+	fd_share();
+	return fork_here(r, &c);
 }

@@ -93,44 +93,33 @@ void shim_thread_begin(struct regs *r)
 
 /* --- the general forms --- */
 
-static void args_of(const struct regs *r, long a[6])
+typedef long blocking_fn(struct g *g, long nr, const long args[6]);
+
+static long block(const struct regs *r, blocking_fn *call, long interrupted)
 {
-	a[0] = (long)A1(r);
-	a[1] = (long)A2(r);
-	a[2] = (long)A3(r);
-	a[3] = (long)A4(r);
-	a[4] = (long)A5(r);
-	a[5] = (long)A6(r);
+	const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
+	long ret = call(getg(), (long)r->rax, a);
+	return ret == -EINTR ? interrupted : ret;
 }
 
 long shim_may_block(struct regs *r)
 {
-	long a[6];
-	args_of(r, a);
-	long ret = blocking_syscall(getg(), (long)r->rax, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
+	return block(r, blocking_syscall, -ERESTARTSYS);
 }
 
 long shim_may_block_nohand(struct regs *r)
 {
-	long a[6];
-	args_of(r, a);
-	return blocking_syscall(getg(), (long)r->rax, a);
+	return block(r, blocking_syscall, -EINTR);
 }
 
 long shim_blocks_long(struct regs *r)
 {
-	long a[6];
-	args_of(r, a);
-	long ret = blocking_syscall_long(getg(), (long)r->rax, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
+	return block(r, blocking_syscall_long, -ERESTARTSYS);
 }
 
 long shim_blocks_long_nohand(struct regs *r)
 {
-	long a[6];
-	args_of(r, a);
-	return blocking_syscall_long(getg(), (long)r->rax, a);
+	return block(r, blocking_syscall_long, -EINTR);
 }
 
 /* --- program memory --- */
