@@ -8,9 +8,6 @@
  * How a G sees the hint: a parked one is woken through its wait record; one that runs or is in a system call on another
  * M gets a kick, so that user code comes to the handler and a raw call returns -EINTR; a shim looks at its end.
  *
- * Masks are written by their own G without a lock. Either the sender sees the new mask, or the G sees the new pending
- * bit: both store first and then load, with a full fence between.
- *
  * siglock protects the sets, the queues and the table of actions. It is never taken by a handler that interrupted
  * preloom's own code; such a handler uses the inbox, which is emptied at the end of every shim and wherever an M would
  * go to sleep, and at last by sysmon.
@@ -286,85 +283,6 @@ void sig_tick(void)
 		struct g *g = m ? m->curg : NULL;
 		if (g && load_rlx(&g->interrupt) && !load_rlx(&g->inshim))
 			sig_kick(m);
-	}
-}
-
-/* --- masks --- */
-
-uint64_t sig_setmask(struct g *g, uint64_t mask)
-{
-	uint64_t old = load_rlx(&g->sig.mask);
-	mask &= ~SIG_UNBLOCKABLE;
-	if (mask == old)
-		return old;
-	/* seq_cst: pairs with sigq_add */
-	atomic_exchange(&g->sig.mask, mask);
-	if (unlikely(old & ~mask & sig_realmask()))
-		sig_unkeep(old & ~mask);
-	uint64_t pending = sig_pending_set(g);
-	if (likely(!pending))
-		return old;
-	if (pending & ~mask)
-		atomic_store(&g->interrupt, 1);
-	if (pending & mask & ~old)
-		sig_retarget(mask & ~old);
-	return old;
-}
-
-void sig_swap_mask(struct g *g, uint64_t mask)
-{
-	sig_note_blocked(mask & ~load_rlx(&g->sig.mask));
-	g->sig.saved = load_rlx(&g->sig.mask);
-	g->sig.saved_set = true;
-	sig_setmask(g, mask);
-}
-
-void sig_restore_mask(struct g *g)
-{
-	if (!g->sig.saved_set)
-		return;
-	g->sig.saved_set = false;
-	sig_setmask(g, g->sig.saved);
-}
-
-/* --- waiting --- */
-
-/* Clears a hint that came to nothing. */
-bool sig_deliverable(struct g *g)
-{
-	sig_drain();
-	if (likely(!load_acq(&g->interrupt)) && !(sig_pending_set(g) & ~load_rlx(&g->sig.mask)))
-		return false;
-	struct gqueue woken = { 0 };
-	lock(&siglock);
-	bool yes = (sig_pending_set(g) & ~load_rlx(&g->sig.mask)) != 0;
-	atomic_store(&g->interrupt, yes);
-	if (!yes)
-		retarget_locked(load_rlx(&g->sig.mask), &woken);
-	unlock(&siglock);
-	wake_all(&woken);
-	return yes;
-}
-
-bool sig_park(struct g *g, int64_t deadline)
-{
-	for (;;) {
-		if (sig_deliverable(g))
-			return true;
-		uint32_t seq = wait_begin(g, WaitSignal);
-		/* seq_cst: pairs with the store to interrupt in wake_target */
-		atomic_thread_fence(memory_order_seq_cst);
-		if (load_acq(&g->interrupt) || !sig_inbox_empty()) {
-			wait_cancel(g);
-			continue;
-		}
-		if (deadline)
-			timer_add(&g->timer, deadline, timer_wake, g, seq);
-		enum wake how = wait_park(g);
-		if (deadline)
-			timer_del(&g->timer);
-		if (how == WakeTimeout)
-			return sig_deliverable(g);
 	}
 }
 
