@@ -49,11 +49,11 @@ static void *uses_cpu(void *arg)
         while (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - before < 0.01)
             ;
     else
-        sleep_ms(30);
+        sleep_ms(100);
     clockid_t clock;
     CHECK0(pthread_getcpuclockid(pthread_self(), &clock));
     double used = cpu_seconds(clock) - before;
-    CHECK(computes ? used >= 0.01 : used < 0.01);
+    CHECK(computes ? used >= 0.01 : used < 0.05);
     struct rusage usage;
     CHECK(getrusage(RUSAGE_THREAD, &usage) == 0);
     CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
