@@ -32,6 +32,16 @@ START_TEST(none_while_somebody_spins)
 }
 END_TEST
 
+START_TEST(a_second_wake_finds_the_spinner)
+{
+	fake_start(4);
+	wakep();
+	wakep();
+	ck_assert_int_eq(fake.nms, 2);
+	ck_assert_uint_eq(load_rlx(&sched.nmspinning), 1);
+}
+END_TEST
+
 START_TEST(none_while_no_p_is_idle)
 {
 	fake_start(1);
@@ -187,7 +197,8 @@ START_TEST(work_for_the_sleeper_in_the_netpoller)
 }
 END_TEST
 
-UNIT_MAIN("rule 6: waking", a_ready_wakes_one, a_new_g_wakes_one, none_while_somebody_spins, none_while_no_p_is_idle,
+UNIT_MAIN("rule 6: waking", a_ready_wakes_one, a_new_g_wakes_one, none_while_somebody_spins, a_second_wake_finds_the_spinner,
+	  none_while_no_p_is_idle,
 	  one_that_found_work_wakes_the_next, an_idle_m_is_used_again, each_g_of_a_list_counts,
 	  alone_in_runnext_it_waits_for_its_p, sysmon_sees_to_a_g_that_waits_in_runnext, a_hand_off_wakes_nobody,
 	  work_that_appears_behind_a_thief, work_for_the_sleeper_in_the_netpoller)

@@ -112,8 +112,10 @@ START_TEST(it_returns_to_an_idle_p)
 	fake_call(main_g, call, (void *)35);
 	fake_until(fake.now + 50 * MSEC);
 	ck_assert_uint_eq(allp[0].nretake, 1);
+	uint64_t switches = allp[0].nswitch + allp[1].nswitch;
 	fake_return(&fake.ms[0], 1);
 	ck_assert_uint_eq(load_rlx(&main_g->status), Grunning);
+	ck_assert_uint_eq(allp[0].nswitch + allp[1].nswitch, switches);
 	ck_assert_ptr_nonnull(m0.p);
 	ck_assert_uint_eq(load_rlx(&sched.npidle), 1);
 	ck_assert_int_eq(result, 1);
@@ -155,6 +157,20 @@ START_TEST(a_call_known_to_be_long_hands_its_p_on_at_once)
 }
 END_TEST
 
+/* Also with another P idle, and though nobody has been woken for the G. */
+START_TEST(work_in_its_ring_goes_with_it)
+{
+	fake_start(2);
+	struct g *a = unit_runnable();
+	runq_put(&allp[0], a, false);
+	store_rlx(&sched.lastpoll, 0);
+	fake_call(main_g, long_call, (void *)61);
+	fake_settle();
+	ck_assert_uint_eq(load_rlx(&a->status), Grunning);
+	ck_assert_ptr_eq(a->m->p, &allp[0]);
+}
+END_TEST
+
 START_TEST(with_nothing_to_do_the_p_goes_idle)
 {
 	fake_start(2);
@@ -171,7 +187,7 @@ END_TEST
 /* The last P: its timers would run late if no M slept till then. */
 START_TEST(the_last_p_leaves_a_watcher)
 {
-	fake_start(1);
+	fake_start(_i + 1);
 	struct g *sleeper = unit_parked(WaitSleep);
 	timer_add(&sleeper->timer, fake.now + MSEC, timer_wake, sleeper, unit_seq(sleeper));
 	fake_call(main_g, long_call, (void *)61);
@@ -232,9 +248,15 @@ START_TEST(many_blocked_calls)
 }
 END_TEST
 
-UNIT_MAIN("rule 7: system calls", a_short_call_keeps_its_p, a_long_call_loses_its_p_to_waiting_work,
-	  short_calls_in_a_row_are_no_long_one, without_work_it_keeps_its_p_for_10_ms,
-	  with_all_others_busy_it_goes_earlier, it_returns_to_an_idle_p, it_returns_without_a_p,
-	  a_call_known_to_be_long_hands_its_p_on_at_once, with_nothing_to_do_the_p_goes_idle,
-	  the_last_p_leaves_a_watcher, a_call_is_restarted_unless_a_signal_is_for_this_g,
-	  a_pending_signal_keeps_it_from_starting, many_blocked_calls)
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_short_call_keeps_its_p, a_long_call_loses_its_p_to_waiting_work, short_calls_in_a_row_are_no_long_one,
+		without_work_it_keeps_its_p_for_10_ms, with_all_others_busy_it_goes_earlier, it_returns_to_an_idle_p,
+		it_returns_without_a_p, a_call_known_to_be_long_hands_its_p_on_at_once, work_in_its_ring_goes_with_it,
+		with_nothing_to_do_the_p_goes_idle, a_call_is_restarted_unless_a_signal_is_for_this_g,
+		a_pending_signal_keeps_it_from_starting, many_blocked_calls,
+	};
+	int failed = unit_main("rule 7: system calls", tests, nelem(tests));
+	return failed | unit_loop("rule 7: on one P and on two", the_last_p_leaves_a_watcher, 2);
+}

@@ -76,6 +76,20 @@ START_TEST(one_warning)
 }
 END_TEST
 
+START_TEST(each_time_the_p_stays_idle_and_nobody_counts_as_spinning)
+{
+	bounded(3, 1);
+	for (int i = 0; i < 3; i++) {
+		startm(NULL, false);
+		wakep();
+		ck_assert_uint_eq(load_rlx(&sched.npidle), 2);
+		ck_assert_uint_eq(load_rlx(&sched.nmspinning), 0);
+	}
+	ck_assert_int_eq(fake.nms, 1);
+	ck_assert_int_eq(count(fake.text, "preloom: "), 1);
+}
+END_TEST
+
 START_TEST(none_below_the_bound)
 {
 	bounded(1, 5); /* one watches timers and descriptors */
@@ -199,6 +213,7 @@ START_TEST(no_g_is_left_behind_after_a_refusal)
 }
 END_TEST
 
-UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_warning, none_below_the_bound,
+UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_warning,
+	  each_time_the_p_stays_idle_and_nobody_counts_as_spinning, none_below_the_bound,
 	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end,
 	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal)
