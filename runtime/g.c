@@ -1,17 +1,19 @@
 /* g.c - G's: their table, identities, status changes and reuse.
  *
- * G's are never given back to the kernel: a stale (g, number) pair or a table walk may always look at one. The table is
- * a reservation of address space indexed by slot. The thread id encodes the slot, and a generation so that a dead
- * thread's id does not come back soon: bit 29 set (above any pid_max, below futex's owner-died and waiters bits),
- * 8 bits of generation, 21 bits of slot.
+ * G's are never given back to the kernel: a stale (g, number) pair or a table walk may always look at one. The table,
+ * indexed by slot, is made in pieces: address space for all would be much of a small RLIMIT_AS. The thread id encodes the
+ * slot, and a generation so that a dead thread's id does not come back soon: bit 29 set (above any pid_max, below futex's
+ * owner-died and waiters bits), 8 bits of generation, 21 bits of slot.
  */
 #include "runtime.h"
 
 #define MAX_SLOTS (1u << 21)
 #define TID_BASE (1u << 29)
+#define PIECE 4096u /* slots */
 #define SLAB (256u << 10) /* mapped as such: pages are touched as they are needed */
 
-static struct g *_Atomic *table;
+typedef struct g *_Atomic entry;
+static entry *_Atomic table[MAX_SLOTS / PIECE];
 static _Atomic uint32_t nslots;
 static struct lock allg_lock = LOCK_INIT(RankAllg);
 static struct g *slab;
@@ -24,7 +26,8 @@ uint32_t g_count(void)
 
 struct g *g_at(uint32_t slot)
 {
-	return load_acq(&table[slot]);
+	entry *piece = load_acq(&table[slot / PIECE]);
+	return piece ? load_acq(&piece[slot % PIECE]) : NULL;
 }
 
 struct g *g_by_tid(uint32_t tid)
@@ -37,25 +40,34 @@ struct g *g_by_tid(uint32_t tid)
 	return main_g && main_g->tid == tid && load_acq(&main_g->status) != Gdead ? main_g : NULL;
 }
 
+static bool room_locked(uint32_t slot)
+{
+	if (slot == MAX_SLOTS)
+		return false;
+	if (!load_rlx(&table[slot / PIECE])) {
+		entry *piece = os_mmap(PIECE * sizeof(*piece));
+		if (!piece)
+			return false;
+		store_rel(&table[slot / PIECE], piece);
+	}
+	if (slab_left == 0) {
+		slab = os_mmap(SLAB);
+		slab_left = slab ? SLAB / sizeof(struct g) : 0;
+	}
+	return slab_left != 0;
+}
+
 static struct g *g_fresh(void)
 {
-	lock(&allg_lock);
-	if (!table)
-		table = os_reserve(MAX_SLOTS * sizeof(*table));
-	if (!table)
-		throw("out of address space for the table of G's");
-	if (slab_left == 0) {
-		slab = rt_alloc(SLAB);
-		slab_left = SLAB / sizeof(struct g);
-	}
-	uint32_t slot = load_rlx(&nslots);
 	struct g *g = NULL;
-	if (slot < MAX_SLOTS) {
+	lock(&allg_lock);
+	uint32_t slot = load_rlx(&nslots);
+	if (room_locked(slot)) {
 		g = slab++;
 		slab_left--;
 		g->slot = slot;
 		store_rlx(&g->status, Gdead);
-		store_rel(&table[slot], g);
+		store_rel(&table[slot / PIECE][slot % PIECE], g);
 		store_rel(&nslots, slot + 1);
 	}
 	unlock(&allg_lock);
@@ -159,7 +171,7 @@ void g_reinit_after_fork(struct g *self)
 	sched.ngfree = 0;
 	store_rlx(&allg_lock.v, 0);
 	for (uint32_t i = 0; i < load_rlx(&nslots); i++) {
-		struct g *g = load_rlx(&table[i]);
+		struct g *g = g_at(i);
 		if (!g || g == self)
 			continue;
 		store_rlx(&g->status, Gdead);

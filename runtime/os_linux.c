@@ -125,9 +125,35 @@ static void *map(size_t size, int extra)
 	return r < 0 && r > -4096 ? NULL : (void *)r;
 }
 
+/* Under RLIMIT_AS the program may use address space up, and the runtime still needs some, for a kernel thread's stacks
+ * for instance. So a little is set aside, and let go when there is no other. */
+#define SPARE (4UL << 20)
+#define RLIMIT_AS_NR 9
+
+static _Atomic uintptr_t spare;
+
+static void set_aside(void)
+{
+	static _Atomic bool done;
+	uint64_t limit[2] = { ~0ULL, ~0ULL };
+	if (load_rlx(&done) || atomic_exchange(&done, true))
+		return;
+	sys4(__NR_prlimit64, 0, RLIMIT_AS_NR, 0, limit);
+	if (limit[0] != ~0ULL)
+		store_rlx(&spare, (uintptr_t)map(SPARE, MAP_NORESERVE));
+}
+
 void *os_mmap(size_t size)
 {
-	return map(size, 0);
+	set_aside();
+	void *p = map(size, 0);
+	if (unlikely(!p)) {
+		uintptr_t last = atomic_exchange(&spare, 0);
+		if (last)
+			sys2(__NR_munmap, last, SPARE);
+		p = map(size, 0);
+	}
+	return p;
 }
 
 void *os_reserve(size_t size)

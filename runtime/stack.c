@@ -31,8 +31,8 @@
 #define PAGE 4096UL
 #define TABLE (2UL << 20) /* what one page of page-table entries maps */
 #define MAX_REGIONS 4096
-#define MIN_REGION (64ULL << 20)
 #define MAX_REGION (64ULL << 30)
+#define MIN_SLOTS 4
 #define NONE UINT32_MAX
 
 #define KEEP (2 * PAGE) /* glibc's descriptor, thread-local storage, and the frames of a simple thread */
@@ -175,23 +175,27 @@ static uintptr_t region_start(uintptr_t p, size_t size)
 	return size % TABLE ? p : align_up(p, TABLE) + TABLE / 2;
 }
 
+/* The slots, and what is known of each. */
+static size_t region_size(uint64_t count, size_t size)
+{
+	return count * size + align_up(count * sizeof(struct slot), PAGE);
+}
+
 /* Regions grow with the number of stacks in use, so that few suffice for a million and little is reserved for ten. */
 static struct region *region_new_locked(size_t size)
 {
 	uint32_t n = load_rlx(&nregions);
 	if (n == MAX_REGIONS)
 		return NULL;
-	uint64_t want = nslots_total * size;
-	if (want < MIN_REGION)
-		want = MIN_REGION;
-	if (want > MAX_REGION)
-		want = MAX_REGION;
-	uint64_t count = want / size;
-	if (count < 4)
-		count = 4;
+	uint64_t count = nslots_total;
+	if (count > MAX_REGION / size)
+		count = MAX_REGION / size;
+	if (count < MIN_SLOTS)
+		count = MIN_SLOTS;
 	size_t slack = size % TABLE ? 0 : 2 * TABLE;
 	void *p = NULL;
-	while (count && !(p = os_reserve(count * size + slack)))
+	/* Less where address space is scarce (RLIMIT_AS). */
+	while (count && !(p = os_reserve(region_size(count, size) + slack)))
 		count /= 2;
 	if (!p)
 		return NULL;
@@ -202,7 +206,7 @@ static struct region *region_new_locked(size_t size)
 	r->used = 0;
 	r->nslots = (uint32_t)count;
 	r->warm = r->clean = NONE;
-	r->slots = rt_alloc(count * sizeof(*r->slots));
+	r->slots = (struct slot *)r->hi;
 	nslots_total += count;
 	store_rel(&nregions, n + 1); /* release: readers see a complete region */
 	return r;
