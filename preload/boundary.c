@@ -7,9 +7,9 @@
 
 #include <limits.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "decode.h"
+#include "rawmem.h"
 
 #define FUNCTIONS 4
 #define BITS_SMALL (32u << 10)
@@ -27,7 +27,7 @@ static unsigned next_free;
 static void forget(struct function *f)
 {
 	if (f->mapped)
-		munmap(f->bits, f->mapped);
+		raw_unmap(f->bits, f->mapped);
 	f->mapped = 0;
 	f->known = 0;
 }
@@ -60,8 +60,8 @@ static struct function *function_new(const struct bounds *fn)
 	forget(f);
 	f->bits = f->small;
 	if (size > sizeof f->small) {
-		f->bits = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (f->bits == MAP_FAILED)
+		f->bits = raw_map(size, 0);
+		if (!f->bits)
 			return NULL;
 		f->mapped = size;
 	} else {

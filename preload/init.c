@@ -235,12 +235,9 @@ static void set_runtime_options(void)
 		rt_opt.maxthreads = (uint32_t)atoi(env);
 }
 
-static void rewrite_blocked(void)
+static void rewrite_new(void)
 {
-	uint64_t all = ~0ULL, old;
-	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
 	rewrite_all();
-	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 }
 
 static void activate(void)
@@ -275,8 +272,8 @@ static void activate(void)
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	rt_opt.logfd = open_log();
 	state = Active;
-	rewrite_blocked();
-	dlhook_install(rewrite_blocked);
+	rewrite_new();
+	dlhook_install(rewrite_new);
 	if (options.sites)
 		sites_print(rt_opt.logfd);
 }

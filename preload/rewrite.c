@@ -8,8 +8,8 @@
 #include "rewrite.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "arch/x86_64/scan.h"
 #include "arch/x86_64/site.h"
@@ -18,6 +18,7 @@
 #include "decode.h"
 #include "object.h"
 #include "patch.h"
+#include "rawmem.h"
 #include "sites.h"
 #include "tramparea.h"
 
@@ -37,16 +38,15 @@ struct scratch {
 int rewrite_init(const struct rewrite_config *c)
 {
 	config = *c;
-	decode_init();
-	return 0;
+	return decode_init();
 }
 
 static int scratch_get(struct scratch *s, const struct segment *seg)
 {
 	s->cap = (seg->hi - seg->lo) / TEXT_PER_SITE + 4096;
 	s->size = 2 * s->cap * sizeof *s->raw;
-	s->map = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->map == MAP_FAILED)
+	s->map = raw_map(s->size, MAP_NORESERVE);
+	if (!s->map)
 		return -ENOMEM;
 	s->raw = s->map;
 	s->far = s->raw + s->cap;
@@ -163,15 +163,15 @@ static size_t scan_object(const struct object *o, struct scratch *s)
 static int rewrite_sites(const struct object *o, struct table *t, struct scratch *s, size_t total)
 {
 	size_t size = total * sizeof(struct plan);
-	struct plan *plans = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct plan *plans = raw_map(size, 0);
 	int n;
 
-	if (plans == MAP_FAILED)
+	if (!plans)
 		return -ENOMEM;
 	for (unsigned k = 0; k < o->ntext; k++)
 		plan_segment(o, &o->text[k], &s[k], t, plans);
 	emit_all(o, t, plans);
-	munmap(plans, size);
+	raw_unmap(plans, size);
 	n = patch_segments(o, t);
 	return n;
 }
@@ -187,7 +187,7 @@ int rewrite_object(const struct object *o)
 		n = rewrite_sites(o, t, s, total);
 	for (unsigned k = 0; k < o->ntext; k++)
 		if (s[k].raw)
-			munmap(s[k].map, s[k].size);
+			raw_unmap(s[k].map, s[k].size);
 	if (n < 0 && t)
 		table_free(t);
 	else if (t)
@@ -251,21 +251,33 @@ static int rewrite_kind(const struct object_list *l, enum object_kind kind, bool
 	return total;
 }
 
-int rewrite_all(void)
+static int rewrite_list(const struct object_list *l)
 {
 	static const enum object_kind order[] = {OBJECT_LIBC, OBJECT_LDSO, OBJECT_OTHER};
+	int total = 0, n = 0;
+
+	if (l->subs != seen_subs)
+		retire_gone(l);
+	for (size_t k = 0; k < sizeof order / sizeof *order && n >= 0; k++) {
+		n = rewrite_kind(l, order[k], l->subs != seen_subs);
+		total += n > 0 ? n : 0;
+	}
+	seen_subs = l->subs;
+	return n < 0 ? n : total;
+}
+
+/* The list takes ld.so's lock, and a G may have to wait for that: signals are blocked only from then on. */
+int rewrite_all(void)
+{
 	struct object_list l;
-	int total = 0, n = object_list_get(&l);
+	unsigned long long all = ~0ull, old;
+	int n = object_list_get(&l);
 
 	if (n)
 		return n;
-	if (l.subs != seen_subs)
-		retire_gone(&l);
-	for (size_t k = 0; k < sizeof order / sizeof *order && n >= 0; k++) {
-		n = rewrite_kind(&l, order[k], l.subs != seen_subs);
-		total += n > 0 ? n : 0;
-	}
-	seen_subs = l.subs;
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+	n = rewrite_list(&l);
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, sizeof old);
 	object_list_free(&l);
-	return n < 0 ? n : total;
+	return n;
 }

@@ -6,9 +6,8 @@
  */
 #include "sites.h"
 
-#include <sys/mman.h>
-
 #include "arch/x86_64/tramp.h"
+#include "rawmem.h"
 #include "tramparea.h"
 
 static struct table *_Atomic head;
@@ -17,9 +16,9 @@ static struct table *tail;
 struct table *table_new(const struct object *o, size_t n)
 {
 	size_t size = (sizeof(struct table) + n * sizeof(struct site) + 4095) & ~4095ul;
-	struct table *t = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct table *t = raw_map(size, 0);
 
-	if (t == MAP_FAILED)
+	if (!t)
 		return NULL;
 	t->object = *o;
 	t->size = size;
@@ -28,7 +27,7 @@ struct table *table_new(const struct object *o, size_t n)
 
 void table_free(struct table *t)
 {
-	munmap(t, t->size);
+	raw_unmap(t, t->size);
 }
 
 void table_publish(struct table *t)

@@ -7,11 +7,10 @@
  */
 #include "tramparea.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 
 #include "object.h"
+#include "rawmem.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -38,13 +37,13 @@ static bool reaches(const struct object *o, uintptr_t lo, uintptr_t hi)
 
 static uintptr_t try_at(uintptr_t at, size_t size)
 {
-	void *p = mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = raw_map_at((void *)at, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
 
-	if (p == MAP_FAILED)
+	if (!p)
 		return 0;
 	if ((uintptr_t)p == at)
 		return at;
-	munmap(p, size); /* a kernel before 4.17 takes the address for a hint */
+	raw_unmap(p, size); /* a kernel before 4.17 takes the address for a hint */
 	return 0;
 }
 
@@ -87,7 +86,7 @@ uintptr_t tramparea_take(const struct object *o, size_t size)
 	if (!a)
 		return 0;
 	at = a->free;
-	if (mprotect((void *)at, pages, PROT_READ | PROT_WRITE) != 0)
+	if (raw_protect((void *)at, pages, PROT_READ | PROT_WRITE) != 0)
 		return 0;
 	a->free += pages;
 	return at;
@@ -96,17 +95,16 @@ uintptr_t tramparea_take(const struct object *o, size_t size)
 int tramparea_seal(uintptr_t at, size_t size, size_t used)
 {
 	size_t pages = (size + PAGE - 1) & ~(PAGE - 1), keep = (used + PAGE - 1) & ~(PAGE - 1);
+	int err = keep ? raw_protect((void *)at, keep, PROT_READ | PROT_EXEC) : 0;
 
-	if (keep && mprotect((void *)at, keep, PROT_READ | PROT_EXEC) != 0)
-		return -errno;
+	if (err)
+		return err;
 	if (keep == pages)
 		return 0;
 	for (unsigned i = 0; i < nareas; i++)
 		if (areas[i].free == at + pages)
 			areas[i].free = at + keep;
-	if (mprotect((void *)(at + keep), pages - keep, PROT_NONE) != 0)
-		return -errno;
-	return 0;
+	return raw_protect((void *)(at + keep), pages - keep, PROT_NONE);
 }
 
 bool tramparea_contains(uintptr_t ip)
