@@ -219,13 +219,12 @@ static void prefetch_ahead(struct p *pp)
 	if (likely(n < 2))
 		return;
 	struct g *next = load_rlx(&pp->runq[head % RUNQ_LEN]), *then = load_rlx(&pp->runq[(head + 1) % RUNQ_LEN]);
-	const char *sp = (const char *)next->sp, *fs = (const char *)next->fs, *g = (const char *)then;
 	for (size_t i = 0; i < SWITCH_SIZE + REGS_SIZE; i += 64)
-		__builtin_prefetch(sp + i);
-	__builtin_prefetch(fs);
-	__builtin_prefetch(fs + FS_HOT);
+		__builtin_prefetch((const void *)(next->sp + i));
+	__builtin_prefetch((const void *)next->fs);
+	__builtin_prefetch((const void *)(next->fs + FS_HOT));
 	for (size_t i = 0; i < 256; i += 64)
-		__builtin_prefetch(g + i);
+		__builtin_prefetch((const void *)((uintptr_t)then + i));
 }
 
 void execute(struct g *g, bool inherit)
