@@ -10,16 +10,22 @@
 #include <string.h>
 
 #include "arch/x86_64/length.h"
+#include "image.h"
 
 #define MOV_EAX_SIZE 5
 
 static ZydisDecoder minimal, full;
 
-void decode_init(void)
+int decode_init(void)
 {
+	int err = image_link();
+
+	if (err)
+		return err;
 	ZydisDecoderInit(&full, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	ZydisDecoderInit(&minimal, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	ZydisDecoderEnableMode(&minimal, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
+	return 0;
 }
 
 unsigned decode_length(uintptr_t addr, uintptr_t end)

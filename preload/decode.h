@@ -26,7 +26,7 @@ struct insn {
 	uintptr_t target; /* INSN_JMP, INSN_JCC */
 };
 
-void decode_init(void);
+int decode_init(void); /* 0 or -errno */
 
 /* Length of the instruction, 0 if there is none. */
 unsigned decode_length(uintptr_t addr, uintptr_t end);

@@ -259,7 +259,11 @@ static void activate(void)
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served };
-	rewrite_init(&rc);
+	if (rewrite_init(&rc) != 0) {
+		say("preloom: out of memory; running on kernel threads\n");
+		state = Off;
+		return;
+	}
 	arch_thread_begin = shim_thread_begin;
 	shim_is_raw_site = is_raw_site;
 	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
