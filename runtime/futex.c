@@ -39,7 +39,7 @@ void futex_unlock2(struct futexbucket *a, struct futexbucket *b)
 		unlock(&b->lock);
 }
 
-void futex_enqueue_locked(struct futexbucket *b, struct futexw *w)
+static void append(struct futexbucket *b, struct futexw *w)
 {
 	w->next = NULL;
 	w->prev = b->tail;
@@ -48,10 +48,9 @@ void futex_enqueue_locked(struct futexbucket *b, struct futexw *w)
 	else
 		b->head = w;
 	b->tail = w;
-	store_rel(&w->bucket, b);
 }
 
-void futex_unlink_locked(struct futexbucket *b, struct futexw *w)
+static void detach(struct futexbucket *b, struct futexw *w)
 {
 	if (w->prev)
 		w->prev->next = w->next;
@@ -62,7 +61,27 @@ void futex_unlink_locked(struct futexbucket *b, struct futexw *w)
 	else
 		b->tail = w->prev;
 	w->next = w->prev = NULL;
+}
+
+void futex_enqueue_locked(struct futexbucket *b, struct futexw *w)
+{
+	append(b, w);
+	store_rel(&w->bucket, b);
+}
+
+void futex_unlink_locked(struct futexbucket *b, struct futexw *w)
+{
+	detach(b, w);
 	store_rel(&w->bucket, NULL);
+}
+
+/* From one queue to another, both locked. The waiter is never seen without a bucket: one that times out now would take
+ * itself for unqueued, and be linked while its G goes on. */
+void futex_move_locked(struct futexbucket *from, struct futexbucket *to, struct futexw *w)
+{
+	detach(from, w);
+	append(to, w);
+	store_rel(&w->bucket, to);
 }
 
 /* The waiter leaves whatever bucket it is in by now (a requeue may have moved it). */

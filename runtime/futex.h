@@ -15,6 +15,7 @@ void futex_lock2(struct futexbucket *a, struct futexbucket *b);
 void futex_unlock2(struct futexbucket *a, struct futexbucket *b);
 void futex_enqueue_locked(struct futexbucket *b, struct futexw *w);
 void futex_unlink_locked(struct futexbucket *b, struct futexw *w);
+void futex_move_locked(struct futexbucket *from, struct futexbucket *to, struct futexw *w);
 long futex_take_locked(struct futexbucket *b, struct futexw *w, struct gqueue *q);
 void futex_leave(struct futexw *w);
 long futex_queue(struct futexw *w, uint32_t val);

@@ -33,8 +33,7 @@ long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove,
 		w->g->wait_addr = to;
 		if (a == b)
 			continue;
-		futex_unlink_locked(a, w);
-		futex_enqueue_locked(b, w);
+		futex_move_locked(a, b, w);
 	}
 	futex_unlock2(a, b);
 	futex_ready(&q);

@@ -167,11 +167,10 @@ long futex_cmp_requeue_pi(uintptr_t from, uintptr_t to, uint32_t nmove, uint32_t
 			done += (uint32_t)futex_take_locked(a, w, &q);
 			continue;
 		}
-		futex_unlink_locked(a, w);
 		w->addr = g->wait_addr = to;
 		w->pi = 1;
 		w->requeue_pi = 0;
-		futex_enqueue_locked(b, w);
+		futex_move_locked(a, b, w);
 		done++;
 	}
 	futex_unlock2(a, b);
