@@ -59,10 +59,10 @@ static void *worker(void *arg)
 {
     uint32_t state = stress_random((int)(intptr_t)arg);
     intptr_t count = 0;
-    while (!stress_over()) {
+    do {
         wait_once(&state);
         count++;
-    }
+    } while (!stress_over());
     return (void *)count;
 }
 
