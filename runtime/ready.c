@@ -29,7 +29,8 @@ static void make_ready(struct g *g, bool next)
 		lock(&sched.lock);
 		globrunq_put_locked(g);
 		unlock(&sched.lock);
-		atomic_fetch_add_explicit(&sched.nreadies, 1, memory_order_relaxed);
+		/* seq_cst: the queue, then the look at who spins; a spinning M that stops does it the other way round */
+		atomic_fetch_add(&sched.nreadies, 1);
 		wakep();
 		return;
 	}
@@ -77,6 +78,7 @@ void ready_list(struct gqueue *q)
 		unlock(&sched.lock);
 	if (pp)
 		pp->nready += n;
+	atomic_thread_fence(memory_order_seq_cst); /* as in make_ready: nobody else may look at these for long */
 	for (uint32_t i = 0; i < n && load_rlx(&sched.npidle) != 0; i++)
 		if (pp || i == 0)
 			wakep();
