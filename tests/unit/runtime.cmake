@@ -40,7 +40,7 @@ function(add_unit name)
   endif()
   target_link_libraries(test_${name} PRIVATE ${CHECK_LINK_LIBRARIES})
   add_test(NAME unit_${name} COMMAND test_${name})
-  set_tests_properties(unit_${name} PROPERTIES TIMEOUT 60)
+  set_tests_properties(unit_${name} PROPERTIES TIMEOUT 120)
 endfunction()
 
 # The rules of the scheduler, then the rest.

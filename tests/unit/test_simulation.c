@@ -161,6 +161,6 @@ END_TEST
 
 int main(void)
 {
-	return unit_loop("one P", on_one_p, 50) | unit_loop("two P's", on_two_ps, 50) |
-	       unit_loop("four P's", on_four_ps, 50) | unit_loop("chaos", in_chaos, 50);
+	return unit_loop("one P", on_one_p, 20) | unit_loop("two P's", on_two_ps, 20) |
+	       unit_loop("four P's", on_four_ps, 20) | unit_loop("chaos", in_chaos, 20);
 }
