@@ -225,7 +225,9 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		sig_drain();
 		break;
 	default:
-		if (g && !kick)
+		/* On g0, curg may have parked already and be anybody's: a hint that nobody follows would hide it from senders.
+		 * The M empties the inbox before it sleeps, and sysmon does. */
+		if (g && !kick && !on_g0(m, uc->sp))
 			store_rel(&g->interrupt, 1);
 	}
 }
