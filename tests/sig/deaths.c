@@ -144,6 +144,8 @@ static void stops(int sig)
     }
     CHECK(waitpid(pid, &status, WUNTRACED) == pid);
     report("stop", sig, status);
+    if (!WIFSTOPPED(status)) /* SIGTSTP does not stop a process of an orphaned group */
+        return;
     CHECK(kill(pid, SIGCONT) == 0);
     CHECK(waitpid(pid, &status, 0) == pid);
     report("end", sig, status);
