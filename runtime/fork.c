@@ -58,6 +58,7 @@ static void reset_sched(struct m *m)
 	store_rlx(&sched.sysmonwait, 0);
 	store_rlx(&sched.sysmonfast, 0);
 	sched.sysmon_started = false;
+	store_rlx(&sched.newm, NULL);
 	store_rlx(&sched.ngs, 1);
 	store_rlx(&sched.nforeign, 0);
 }
@@ -74,6 +75,10 @@ void fork_child(bool locked)
 	m->spinning = false;
 	m->procid = os_gettid();
 	m->oldp = m->nextp = NULL;
+	/* What was changed on the forking kernel thread is now the whole process's, as its only one. */
+	g->lockedm = NULL;
+	m->lockedg = NULL;
+	m->tainted = false;
 	store_rlx(&m->park, 0);
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		reset_p(&allp[i]);

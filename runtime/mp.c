@@ -263,6 +263,7 @@ void lockosthread(const char *why)
 	struct g *g = m->curg;
 	if (g->lockedm)
 		return;
+	sysmon_start(); /* start_kernel_thread needs one that nothing was changed on */
 	g->wired_why = why;
 	g->wired_since = os_nanotime();
 	/* The first kernel thread cannot end with a G that changed it: give other G's one of their own. */

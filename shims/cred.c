@@ -66,9 +66,30 @@ long shim_wire_fsid(struct regs *r)
 	return wired(r, "file-system id");
 }
 
+/* The header names a thread: a G's id must become that of a kernel thread. */
+static long capabilities(struct regs *r)
+{
+	struct __user_cap_header_struct h;
+	if (user_read(&h, A1(r), sizeof(h)))
+		return -EFAULT;
+	struct g *g = h.pid ? g_by_tid((uint32_t)h.pid) : NULL;
+	if (!g)
+		return shim_raw(r);
+	h.pid = g != getg() && g->lockedm ? g->lockedm->procid : 0;
+	long ret = sys2((long)r->rax, &h, A2(r));
+	/* The kernel says which version it knows. */
+	return user_write(A1(r), &h.version, sizeof(h.version)) ? -EFAULT : ret;
+}
+
 long shim_wire_capset(struct regs *r)
 {
-	return wired(r, "capabilities");
+	lockosthread("capabilities");
+	return capabilities(r);
+}
+
+long shim_capget(struct regs *r)
+{
+	return capabilities(r);
 }
 
 long shim_wire_namespace(struct regs *r)
