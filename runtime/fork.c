@@ -37,7 +37,7 @@ static void reset_p(struct p *pp)
 	store_rlx(&pp->timers.first, 0);
 	pp->gfree = NULL;
 	pp->ngfree = 0;
-	pp->sysmon_runnext = NULL;
+	pp->sysmon_waits = false;
 }
 
 static void reset_sched(struct m *m)

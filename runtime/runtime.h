@@ -190,7 +190,7 @@ struct p {
 	_Atomic uint32_t syscalltick;
 	uint32_t sysmon_schedtick, sysmon_syscalltick;
 	int64_t sysmon_schedwhen, sysmon_syscallwhen;
-	struct g *sysmon_runnext;
+	bool sysmon_waits;
 	uint64_t sysmon_nswitch;
 
 	_Atomic uint32_t runqhead __attribute__((aligned(64))); /* consumers, also thieves */

@@ -1,8 +1,8 @@
 /* sysmon.c - a kernel thread without a P that looks after the others.
  *
  * It retakes P's whose M is in a system call for more than one look (20 µs at the earliest), preempts G's that run for
- * 10 ms while others wait, polls the network if nobody did for 10 ms, wakes an M for a G that stays in runnext while
- * its readier computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
+ * 10 ms while others wait, polls the network if nobody did for 10 ms, wakes an M for G's that wait on a P whose
+ * running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
 #include "runtime.h"
@@ -52,13 +52,13 @@ static bool look_running(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_rlx(&pp->schedtick);
 	bool acted = false;
-	struct g *next = load_rlx(&pp->runnext);
 	uint64_t nswitch = pp->nswitch;
-	if (next && next == pp->sysmon_runnext && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
+	bool waits = !runq_empty(pp);
+	if (waits && pp->sysmon_waits && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
 		wakep();
 		acted = true;
 	}
-	pp->sysmon_runnext = next;
+	pp->sysmon_waits = waits;
 	pp->sysmon_nswitch = nswitch;
 	if (pp->sysmon_schedtick != tick) {
 		pp->sysmon_schedtick = tick;
@@ -135,7 +135,7 @@ static uint64_t count_switches(void)
 /* All P's idle: nothing to watch until somebody acquires one, and who does wakes us (pidleget_locked). A process that
  * idles for a moment only shall not pay for that: the first sleep is a short one that nobody cuts short. Wakes by itself
  * for schedtrace and timers. */
-static void sleep_while_idle(int64_t now)
+static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
 	uint64_t n = count_switches();
@@ -147,7 +147,7 @@ static void sleep_while_idle(int64_t now)
 		store_rel(&sched.sysmonwait, 1);
 	unlock(&sched.lock);
 	if (!idle)
-		return;
+		return false;
 	int64_t next = timers_next(), ns = deep ? -1 : MAX_DELAY;
 	if (next && deep)
 		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
@@ -155,6 +155,7 @@ static void sleep_while_idle(int64_t now)
 		ns = rt_opt.schedtrace;
 	note_sleep(&sched.sysmonnote, ns);
 	store_rel(&sched.sysmonwait, 0);
+	return deep;
 }
 
 /* How often G's are readied while a P is idle. If that happens all the time (two G's that hand off to each other), ready()
@@ -248,7 +249,8 @@ _Noreturn void sysmon(void)
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
 		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
 			store_rel(&sched.sysmonfast, 0);
-			sleep_while_idle(now);
+			if (sleep_while_idle(now))
+				delay = MIN_DELAY;
 			now = os_nanotime();
 			idle = 0;
 		}
