@@ -149,8 +149,10 @@ static void *chld(void *arg)
     CHECK_ERRNO(wait(NULL), ECHILD);
     signal(SIGCHLD, SIG_DFL);
     pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        usleep(100000); /* a SIGCHLD that comes before the wait is dropped by the main thread, natively too */
         _exit(6);
+    }
     siginfo_t info;
     CHECK(sigwaitinfo(&s, &info) == SIGCHLD);
     printf("sigwaitinfo: %d %d %d\n", info.si_pid == pid, info.si_code == CLD_EXITED, info.si_status);
