@@ -38,8 +38,7 @@ struct scratch {
 int rewrite_init(const struct rewrite_config *c)
 {
 	config = *c;
-	decode_init();
-	return 0;
+	return decode_init();
 }
 
 static int scratch_get(struct scratch *s, const struct segment *seg)
