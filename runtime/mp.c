@@ -247,10 +247,6 @@ void startlockedm(struct g *g)
 void wired_wait_for_p(struct g *g)
 {
 	struct m *m = getm();
-	lock(&sched.lock);
-	sched.nmlocked++;
-	globrunq_put_locked(g); /* who takes it there gives us his P */
-	unlock(&sched.lock);
 	note_sleep(&m->park, -1);
 	acquirep(m->nextp);
 	m->nextp = NULL;

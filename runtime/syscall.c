@@ -47,8 +47,12 @@ static void exitsyscall_m(struct g *g)
 	m->curg = NULL;
 	lock(&sched.lock);
 	pp = pidleget_locked();
-	if (!pp && !g->lockedm)
+	/* In the same section as the look at the idle P's: the last one to go idle then sees the G. */
+	if (!pp) {
 		globrunq_put_locked(g);
+		if (g->lockedm) /* who takes it there gives us his P */
+			sched.nmlocked++;
+	}
 	unlock(&sched.lock);
 	if (pp) {
 		acquirep(pp);
