@@ -6,6 +6,7 @@
  * Activation needs no file: a daemon may be in a chroot by then.
  */
 #include "../runtime/futex.h"
+#include "../runtime/inspect.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
 #include "../runtime/runtime.h"
@@ -273,6 +274,7 @@ static void activate(void)
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
 				       resume_ip };
 	sig_init(&sc);
+	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	rt_opt.logfd = open_log();
 	state = Active;

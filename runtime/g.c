@@ -5,6 +5,7 @@
  * slot, and a generation so that a dead thread's id does not come back soon: bit 29 set (above any pid_max, below futex's
  * owner-died and waiters bits), 8 bits of generation, 21 bits of slot.
  */
+#include "inspect.h"
 #include "runtime.h"
 
 #define MAX_SLOTS (1u << 21)
@@ -28,6 +29,13 @@ struct g *g_at(uint32_t slot)
 {
 	entry *piece = load_acq(&table[slot / PIECE]);
 	return piece ? load_acq(&piece[slot % PIECE]) : NULL;
+}
+
+void g_describe_table(struct inspect_header *h)
+{
+	h->gtable = (uintptr_t)table;
+	h->gcount = (uintptr_t)&nslots;
+	h->gpiece = PIECE;
 }
 
 struct g *g_by_tid(uint32_t tid)

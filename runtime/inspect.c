@@ -1,0 +1,31 @@
+/* inspect.c - the header that tools find. See inspect.h.
+ */
+#include "inspect.h"
+#include "runtime.h"
+
+_Atomic uint32_t inspect_flags;
+
+__attribute__((visibility("default"))) struct inspect_header preloom_inspect = {
+	.magic = INSPECT_MAGIC,
+	.version = INSPECT_VERSION,
+	.size = sizeof(struct inspect_header),
+};
+
+void inspect_init(uintptr_t text_lo, uintptr_t text_hi)
+{
+	struct inspect_header *h = &preloom_inspect;
+	h->layout = inspect_layout();
+	h->sched = (uintptr_t)&sched;
+	h->allp = (uintptr_t)allp;
+	h->m0 = (uintptr_t)&m0;
+	h->main_g = (uintptr_t)&main_g;
+	h->options = (uintptr_t)&rt_opt;
+	g_describe_table(h);
+	h->nfields = inspect_nfields;
+	h->fields = (uintptr_t)inspect_fields;
+	h->text_lo = text_lo;
+	h->text_hi = text_hi;
+	h->flags = (uintptr_t)&inspect_flags;
+	atomic_thread_fence(memory_order_release); /* the rest is there before the mark that says so */
+	h->activated = 1;
+}
