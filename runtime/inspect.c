@@ -9,6 +9,7 @@ __attribute__((visibility("default"))) struct inspect_header preloom_inspect = {
 	.magic = INSPECT_MAGIC,
 	.version = INSPECT_VERSION,
 	.size = sizeof(struct inspect_header),
+	.release = PRELOOM_VERSION,
 };
 
 void inspect_init(uintptr_t text_lo, uintptr_t text_hi)

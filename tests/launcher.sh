@@ -59,6 +59,24 @@ check 'no program' 2 '' 'no program given' "$p"
 check 'version' 0 "preloom $("$p" --version | cut -d' ' -f2)" '' "$p" --version
 "$p" --help | grep -q '^usage: preloom' && echo 'ok   help' || { echo 'FAIL help'; failed=1; }
 
+# Commands: done by preloom-inspect, beside the launcher or in libexec. A program of a command's name can be run.
+cat >"$dir/inspect" <<'EOF'
+#!/bin/sh
+echo "inspect $*"
+EOF
+chmod 755 "$dir/inspect"
+printf '#!/bin/sh\necho "program $*"\n' >"$dir/dump" && chmod 755 "$dir/dump"
+check 'command without preloom-inspect' 126 '' '^preloom: dump: preloom-inspect not found' "$p" dump 1
+cp "$dir/inspect" "$dir/bin/preloom-inspect"
+check 'command' 0 'inspect 1 2' '' "$p" dump 1 2
+mkdir -p "$dir/libexec/preloom" && mv "$dir/bin/preloom-inspect" "$dir/libexec/preloom/"
+check 'command, installed' 0 'inspect 1' '' "$p" dump 1
+check 'program named as a command, run' 0 'program x' '' env PATH="$dir:$PATH" "$p" run dump x
+check 'program named as a command, --' 0 'program x' '' env PATH="$dir:$PATH" "$p" -- dump x
+check 'program named as a command, path' 0 'program x' '' "$p" "$dir/dump" x
+check 'help of an unknown command' 2 '' '^preloom: help frob: not a command' "$p" help frob
+"$p" help dump | grep -q '^usage: preloom dump' && echo 'ok   help COMMAND' || { echo 'FAIL help COMMAND'; failed=1; }
+
 check 'missing program' 127 '' "^preloom: no-such-program: not found" "$p" no-such-program
 check 'missing path' 127 '' '^preloom: /no/such: not found' "$p" /no/such
 : >"$dir/plain"

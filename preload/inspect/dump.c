@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] = "usage: preloom dump PID\n"
-			    "\n"
-			    "Prints what every thread of the process does and what it waits for.\n";
-
 static const char *state_name(const struct g *g)
 {
 	static const char *const names[] = { "idle", "runnable", "running", "system call", "waiting", "dead" };
@@ -37,10 +33,8 @@ static void print_g(const struct snapshot *s, const struct g *g)
 int cmd_dump(int argc, char **argv)
 {
 	struct snapshot s;
-	if (argc != 2) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
+	if (argc != 2)
+		return fail_usage("one process id is needed (preloom help dump)");
 	struct target *t = target_open_arg("dump", argv[1]);
 	if (!t)
 		return 1;

@@ -1,38 +1,97 @@
-/* main.c - preloom-inspect: the sub-commands that look at a process. The `preloom` command execs it, so that starting a
- * program does not pay for the libraries that are needed here.
+/* main.c - preloom-inspect: the commands that look at a process. Started by `preloom`, which knows their names.
  */
 #include "command.h"
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
-	const char *what;
+	const char *arguments;
 } commands[] = {
-	{ "dump", cmd_dump, "print what every thread of a process does" },
+#define X(name, arguments, text) { #name, cmd_##name, arguments },
+	COMMANDS_INSPECT(X)
+#undef X
 };
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void usage(FILE *f)
+static size_t current;
+
+static void say(const char *fmt, va_list args)
 {
-	fputs("usage: preloom COMMAND [ARGUMENT ...]\n\n", f);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].what);
+	fprintf(stderr, "preloom %s: ", commands[current].name);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+int fail(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	return EXIT_FAILED;
+}
+
+int fail_usage(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+void say_next(const char *fmt, ...)
+{
+	va_list args;
+	if (!isatty(2))
+		return;
+	fflush(stdout);
+	fputs("next: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+bool parse_number(const char *what, const char *text, double lo, double hi, double *n)
+{
+	char *end;
+	errno = 0;
+	double v = text && *text ? strtod(text, &end) : 0;
+	if (text && *text && !*end && !errno && v >= lo && v <= hi) {
+		*n = v;
+		return true;
+	}
+	fail("%s %s: not a number from %g to %g", what, text ? text : "", lo, hi);
+	return false;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc < 2) {
-		usage(stderr);
+	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	name = name ? name + 1 : argc > 0 ? argv[0] : "";
+	if (!strcmp(name, PRELOOM_INSPECT) && argc > 1) {
+		argc--;
+		argv++;
+		name = argv[0];
+	}
+	for (current = 0; current < NCOMMANDS; current++)
+		if (!strcmp(name, commands[current].name))
+			break;
+	if (current == NCOMMANDS) {
+		fprintf(stderr, "preloom: %s: not a command; preloom help lists them\n", name);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		usage(stdout);
-		return 0;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "preloom: %s: no such command (try --help)\n", argv[1]);
-	return EXIT_USAGE;
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			printf("usage: preloom %s %s\n", name, commands[current].arguments);
+			return 0;
+		}
+	return commands[current].run(argc, argv);
 }

@@ -18,6 +18,7 @@ foreach(target unit_runtime unit_fake unit_fake_sig unit_fake_net)
     ${CMAKE_CURRENT_SOURCE_DIR} ${CHECK_INCLUDE_DIRS})
   target_compile_options(${target} PRIVATE ${UNIT_FLAGS} ${UNIT_SANITIZE})
 endforeach()
+target_compile_definitions(unit_runtime PRIVATE PRELOOM_VERSION="test")
 target_compile_options(unit_runtime PRIVATE -ffreestanding -fno-stack-protector)
 
 # add_unit(NAME [SOURCE...] [FAKES LIBRARY...] [WRAP SYMBOL...]): the program test_NAME and the test unit_NAME.

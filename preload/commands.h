@@ -1,0 +1,21 @@
+/* commands.h - the one list of what `preloom` understands as its first word.
+ *
+ * The launcher does COMMANDS_HERE itself; for the others it becomes preloom-inspect, so that starting a program does not
+ * pay for the libraries that the tools need. A row of COMMANDS_INSPECT is served by a function cmd_NAME in
+ * preload/inspect/. Help, the manual page and the completion are made from this list or checked against it.
+ */
+#ifndef PRELOOM_COMMANDS_H
+#define PRELOOM_COMMANDS_H
+
+#define PRELOOM_INSPECT "preloom-inspect"
+
+/* X(name, arguments, what it does) */
+#define COMMANDS_HERE(X)                                                                                             \
+	X(run, "[-p N] [-o OPTIONS] [--] PROGRAM [ARGUMENT ...]", "run a program with its threads as user-level threads") \
+	X(help, "[COMMAND]", "say how a command is used")
+
+#define COMMANDS_INSPECT(X)                                                   \
+	X(dump, "PID", "print what every thread of a process does")           \
+	X(version, "[PID]", "say which version this is, or which one a process runs")
+
+#endif
