@@ -4,6 +4,7 @@
  * buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
  */
 #include "futex.h"
+#include "tracebuf.h"
 
 void fork_prepare(void)
 {
@@ -69,6 +70,7 @@ void fork_child(bool locked)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
+	trace_after_fork(m);
 	if (locked)
 		unlock_own();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */

@@ -2,6 +2,7 @@
  */
 #include "inspect.h"
 #include "runtime.h"
+#include "tracebuf.h"
 
 _Atomic uint32_t inspect_flags;
 
@@ -27,6 +28,7 @@ void inspect_init(uintptr_t text_lo, uintptr_t text_hi)
 	h->text_lo = text_lo;
 	h->text_hi = text_hi;
 	h->flags = (uintptr_t)&inspect_flags;
+	h->trace = (uintptr_t)&tracebuf;
 	atomic_thread_fence(memory_order_release); /* the rest is there before the mark that says so */
 	h->activated = 1;
 }

@@ -5,6 +5,7 @@
  * that several readiers start only one.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 /* --- P's --- */
 
@@ -58,6 +59,8 @@ void procresize(int n)
 		pp->timers.lock.rank = RankTimers;
 	}
 	sched.gomaxprocs = n;
+	if (tracing())
+		trace_p(TraceProcs, NULL, (uint32_t)n, 0);
 	for (int i = n - 1; i > 0; i--)
 		pidleput_locked(&allp[i]);
 }
@@ -82,6 +85,17 @@ static struct m *mget_locked(void)
 	return m;
 }
 
+static void sleep_until_p(struct m *m)
+{
+	if (tracing())
+		trace_p(TraceAsleep, NULL, 0, 0);
+	note_sleep(&m->park, -1);
+	if (tracing())
+		trace_p(TraceAwake, m->nextp, 0, 0);
+	acquirep(m->nextp);
+	m->nextp = NULL;
+}
+
 /* Stops this M until somebody hands it a P. */
 void stopm(void)
 {
@@ -90,9 +104,7 @@ void stopm(void)
 	lock(&sched.lock);
 	mput_locked(m);
 	unlock(&sched.lock);
-	note_sleep(&m->park, -1);
-	acquirep(m->nextp);
-	m->nextp = NULL;
+	sleep_until_p(m);
 }
 
 /* A new kernel thread copies what its maker may have changed for a wired G: then sysmon, which nothing is changed on, makes
@@ -183,6 +195,8 @@ void wakep(void)
 void handoffp(struct p *pp)
 {
 	pp->nhandoff++;
+	if (tracing())
+		trace_p(TraceHandoff, pp, 0, 0);
 	if (!runq_empty(pp) || load_acq(&sched.runqsize)) {
 		startm(pp, false);
 		return;
@@ -226,9 +240,7 @@ void stoplockedm(void)
 	sched.nmlocked++;
 	checkdead_locked();
 	unlock(&sched.lock);
-	note_sleep(&m->park, -1);
-	acquirep(m->nextp);
-	m->nextp = NULL;
+	sleep_until_p(m);
 }
 
 /* g is wired to another M: give that M our P and stop. */
@@ -246,10 +258,7 @@ void startlockedm(struct g *g)
 
 void wired_wait_for_p(struct g *g)
 {
-	struct m *m = getm();
-	note_sleep(&m->park, -1);
-	acquirep(m->nextp);
-	m->nextp = NULL;
+	sleep_until_p(getm());
 	execute(g, false);
 }
 

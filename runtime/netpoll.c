@@ -14,6 +14,7 @@
  * and its completions need memory that stays put while a G may be signalled away).
  */
 #include "netpoll.h"
+#include "tracebuf.h"
 #include <linux/errno.h>
 #include <linux/eventpoll.h>
 
@@ -115,6 +116,8 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 			store_rel(&break_sent, 0);
 		}
 	}
+	if (tracing() && out->n)
+		trace_p(TraceNetpoll, NULL, out->n, 0);
 }
 
 /* In the child of a fork: the inherited instance is the parent's too; leave it and start afresh. */

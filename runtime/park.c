@@ -10,6 +10,7 @@
  * may hold a G that is not parked yet, which is harmless because claiming is what counts, not queueing.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 #define STATE_MASK 0xff
 #define HOW_SHIFT 8
@@ -77,6 +78,8 @@ static void park_m(struct g *g)
 {
 	uint64_t old = load_acq(&g->wait);
 	g_off_cpu(getm(), g);
+	if (tracing())
+		trace_park(g);
 	g_setstatus(g, Grunning, Gwaiting);
 	/* release: whoever claims Parked may run the G's saved stack */
 	if ((old & STATE_MASK) == WaitPrepared &&

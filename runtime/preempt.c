@@ -4,6 +4,7 @@
  * stays where it is until it runs again, on whatever M.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 int preempt_signal = 64;
 
@@ -11,5 +12,7 @@ void preempt_park(void)
 {
 	struct g *g = getg();
 	store_rlx(&g->preempt, 0);
+	if (tracing())
+		trace_g(TracePreempt, g, 0, 0);
 	gosched();
 }

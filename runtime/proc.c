@@ -7,6 +7,7 @@
  * others on their note.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 #define FS_HOT 0x300 /* what glibc looks at around every blocking call lies there in its thread descriptor */
 
@@ -65,6 +66,8 @@ static struct g *poll_network(bool *inherit)
 	struct g *g = gqueue_pop(&q);
 	if (!g)
 		return NULL;
+	if (tracing())
+		trace_ready(g);
 	g_setstatus(g, Gwaiting, Grunnable);
 	ready_list(&q);
 	*inherit = false;
@@ -160,6 +163,8 @@ static struct g *block_in_netpoll(struct m *m)
 	acquirep(pp);
 	struct g *g = gqueue_pop(&q);
 	if (g) {
+		if (tracing())
+			trace_ready(g);
 		g_setstatus(g, Gwaiting, Grunnable);
 		ready_list(&q);
 	} else {
@@ -238,6 +243,8 @@ void execute(struct g *g, bool inherit)
 	if (!inherit)
 		store_rlx(&pp->schedtick, load_rlx(&pp->schedtick) + 1);
 	pp->nswitch++;
+	if (tracing())
+		trace_run(g);
 	g_on_cpu(m, g, pp);
 	prefetch_ahead(pp);
 	arch_gogo(g);
@@ -286,6 +293,8 @@ void schedule(void)
 _Noreturn void m_start(struct m *m)
 {
 	os_thread_init(m);
+	if (tracing())
+		trace_p(TraceAwake, NULL, 0, 0);
 	if (m->sysmon)
 		sysmon();
 	if (!m->lockedg) { /* a wired G brings its P: stoplockedm */

@@ -8,6 +8,7 @@
  * with a thief that finds nothing, and every hand-off then costs a cache miss.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 static void wake_others(struct p *pp)
 {
@@ -24,6 +25,8 @@ static void wake_others(struct p *pp)
 static void make_ready(struct g *g, bool next)
 {
 	struct m *m = getm();
+	if (tracing())
+		trace_ready(g);
 	g_setstatus(g, Gwaiting, Grunnable);
 	if (unlikely(!m || m->foreign || !m->p)) {
 		lock(&sched.lock);
@@ -68,6 +71,8 @@ void ready_list(struct gqueue *q)
 	if (!pp)
 		lock(&sched.lock);
 	while ((g = gqueue_pop(q))) {
+		if (tracing())
+			trace_ready(g);
 		g_setstatus(g, Gwaiting, Grunnable);
 		if (pp)
 			runq_put(pp, g, false);
@@ -89,6 +94,8 @@ void ready_list(struct gqueue *q)
 static void gosched_m(struct g *g)
 {
 	g_off_cpu(getm(), g);
+	if (tracing())
+		trace_g(TraceYield, g, 0, 0);
 	g_setstatus(g, Grunning, Grunnable);
 	lock(&sched.lock);
 	globrunq_put_locked(g);
@@ -105,6 +112,8 @@ static void goyield_m(struct g *g)
 {
 	struct p *pp = getm()->p;
 	g_off_cpu(getm(), g);
+	if (tracing())
+		trace_g(TraceYield, g, 0, 0);
 	g_setstatus(g, Grunning, Grunnable);
 	runq_put(pp, g, false);
 	schedule();

@@ -7,6 +7,7 @@
  * cannot hoard. Rejected: a linked list per P (an allocation-free list needs a lock for thieves).
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 void gqueue_push(struct gqueue *q, struct g *g)
 {
@@ -216,6 +217,8 @@ struct g *runq_steal(struct p *pp, struct p *victim, bool steal_runnext)
 		return NULL;
 	pp->nsteal++;
 	pp->nstolen += n;
+	if (tracing())
+		trace_p(TraceSteal, pp, n, (uint64_t)victim->id);
 	n--;
 	struct g *g = load_rlx(&pp->runq[(tail + n) % RUNQ_LEN]);
 	if (n == 0)

@@ -5,6 +5,7 @@
  * another M; then the G looks for an idle P, else queues itself globally and its M sleeps.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 static struct p *enter(struct m *m, struct g *g, int nr)
 {
@@ -23,6 +24,8 @@ void entersyscall(int nr)
 {
 	struct m *m = getm();
 	struct p *pp = enter(m, m->curg, nr);
+	if (tracing())
+		trace_enter(m->curg, pp, false);
 	m->oldp = pp;
 	/* release: whoever retakes the P sees its queues */
 	store_rel(&pp->status, Psyscall);
@@ -34,6 +37,8 @@ void entersyscall_block(int nr)
 	struct g *g = m->curg;
 	g_off_cpu(m, g);
 	struct p *pp = enter(m, g, nr);
+	if (tracing())
+		trace_enter(g, pp, true);
 	m->oldp = NULL;
 	store_rel(&pp->status, Pidle);
 	handoffp(pp);
@@ -43,6 +48,8 @@ static void exitsyscall_m(struct g *g)
 {
 	struct m *m = getm();
 	struct p *pp = NULL;
+	if (tracing())
+		trace_g(TraceLeave, g, LeaveQueued, 0);
 	g_setstatus(g, Gsyscall, Grunnable);
 	m->curg = NULL;
 	lock(&sched.lock);
@@ -79,6 +86,8 @@ void exitsyscall(void)
 								 memory_order_relaxed))) {
 		m->p = pp;
 		pp->m = m;
+		if (tracing())
+			trace_g(TraceLeave, g, LeaveKept, 0);
 		g_setstatus(g, Gsyscall, Grunning);
 		return;
 	}
@@ -88,6 +97,8 @@ void exitsyscall(void)
 		unlock(&sched.lock);
 		if (pp) {
 			acquirep(pp);
+			if (tracing())
+				trace_g(TraceLeave, g, LeaveTook, 0);
 			g_setstatus(g, Gsyscall, Grunning);
 			g_on_cpu(m, g, pp);
 			return;

@@ -6,6 +6,7 @@
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
 #include "runtime.h"
+#include "tracebuf.h"
 
 #define MIN_DELAY (20 * NSEC_PER_USEC)
 #define DEFER_DELAY (50 * NSEC_PER_USEC) /* while ready() leaves waking M's to sysmon, see ready.c */
@@ -44,6 +45,8 @@ bool preempt_one(struct p *pp)
 		return false;
 	store_rel(&g->preempt, 1);
 	pp->npreempt++;
+	if (tracing())
+		trace_p(TraceAsk, pp, 0, 0);
 	sig_kick(m);
 	return true;
 }
@@ -87,6 +90,8 @@ static bool look_syscall(struct p *pp, int64_t now)
 	if (!atomic_compare_exchange_strong(&pp->status, &s, Pidle))
 		return false;
 	pp->nretake++;
+	if (tracing())
+		trace_p(TraceRetake, pp, 0, 0);
 	store_rlx(&pp->syscalltick, tick + 1);
 	handoffp(pp);
 	return true;

@@ -5,6 +5,7 @@
  * pthread_join waits for is cleared, because from then on the stack may be somebody else's.
  */
 #include "futex.h"
+#include "tracebuf.h"
 
 /* Stacks lie at multiples of a page (mostly of 8 MiB), so their tops would share a few cache sets: shift them. */
 #define COLOURS 16
@@ -51,6 +52,8 @@ void thread_start(struct g *g)
 {
 	atomic_fetch_add_explicit(&sched.ngs, 1, memory_order_relaxed);
 	g->wait_ticks = arch_cputicks();
+	if (tracing())
+		trace_created(g);
 	g_setstatus(g, Gidle, Grunnable);
 	thread_launch(g);
 }
@@ -109,6 +112,8 @@ static void exit_m(struct g *g)
 	struct m *m = getm();
 	uintptr_t clear = g->clear_tid;
 	g_off_cpu(m, g);
+	if (tracing())
+		trace_exit(g);
 	g_setstatus(g, Grunning, Gdead);
 	m->curg = NULL;
 	if (g->lockedm) {

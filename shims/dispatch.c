@@ -4,6 +4,7 @@
  * signal handler then only leaves a note, and dispatch looks at the notes before it goes back: signals to deliver, the
  * P to give away.
  */
+#include "../runtime/tracebuf.h"
 #include "shim.h"
 
 #define SYSCALL(nr, fn) [nr] = fn,
@@ -51,6 +52,8 @@ static long leave(struct g *g, struct regs *r, long ret)
 	do {
 		if (load_acq(&g->preempt)) {
 			store_rlx(&g->preempt, 0);
+			if (tracing())
+				trace_g(TracePreempt, g, 0, 0);
 			gosched();
 		}
 		if (load_acq(&g->interrupt) || g->sig.saved_set)
