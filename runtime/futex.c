@@ -27,16 +27,16 @@ void futex_lock2(struct futexbucket *a, struct futexbucket *b)
 		a = b;
 		b = t;
 	}
-	lock(&a->lock);
+	futex_lock(a);
 	if (a != b)
-		lock(&b->lock);
+		futex_lock(b);
 }
 
 void futex_unlock2(struct futexbucket *a, struct futexbucket *b)
 {
-	unlock(&a->lock);
+	futex_unlock(a);
 	if (a != b)
-		unlock(&b->lock);
+		futex_unlock(b);
 }
 
 static void append(struct futexbucket *b, struct futexw *w)
@@ -89,10 +89,10 @@ void futex_leave(struct futexw *w)
 {
 	struct futexbucket *b;
 	while ((b = load_acq(&w->bucket))) {
-		lock(&b->lock);
+		futex_lock(b);
 		if (load_rlx(&w->bucket) == b)
 			futex_unlink_locked(b, w);
-		unlock(&b->lock);
+		futex_unlock(b);
 	}
 }
 
@@ -101,14 +101,14 @@ long futex_queue(struct futexw *w, uint32_t val)
 {
 	struct futexbucket *b = futex_bucket(w->addr);
 	uint32_t now;
-	lock(&b->lock);
+	futex_lock(b);
 	int err = arch_user_load32((const void *)w->addr, &now);
 	if (err == 0 && now == val) {
 		futex_enqueue_locked(b, w);
-		unlock(&b->lock);
+		futex_unlock(b);
 		return 0;
 	}
-	unlock(&b->lock);
+	futex_unlock(b);
 	return err ? -EFAULT : -EAGAIN;
 }
 
@@ -153,7 +153,7 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
 	long woken = 0;
-	lock(&b->lock);
+	futex_lock(b);
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
 		next = w->next;
@@ -161,7 +161,7 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 			continue;
 		woken += futex_take_locked(b, w, &q);
 	}
-	unlock(&b->lock);
+	futex_unlock(b);
 	futex_ready(&q);
 	return woken;
 }

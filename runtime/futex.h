@@ -11,6 +11,22 @@ struct futexbucket {
 } __attribute__((aligned(64)));
 
 struct futexbucket *futex_bucket(uintptr_t addr);
+
+/* Whoever looks into a queue holds a P from before he locks it until after he unlocked it. So with one P there is nobody to
+ * lock out, and a hand-off is spared two of its six locked instructions. */
+static inline void futex_lock(struct futexbucket *b)
+{
+	debug_check(getm()->p);
+	if (!one_p)
+		lock(&b->lock);
+}
+
+static inline void futex_unlock(struct futexbucket *b)
+{
+	if (!one_p)
+		unlock(&b->lock);
+}
+
 void futex_lock2(struct futexbucket *a, struct futexbucket *b);
 void futex_unlock2(struct futexbucket *a, struct futexbucket *b);
 void futex_enqueue_locked(struct futexbucket *b, struct futexw *w);

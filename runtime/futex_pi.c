@@ -39,8 +39,8 @@ static long pi_wait(struct g *g, struct futexw *w, uint32_t seq, int64_t deadlin
 {
 	long ret = futex_sleep(g, w, seq, deadline);
 	struct futexbucket *b = futex_bucket(w->addr);
-	lock(&b->lock);
-	unlock(&b->lock);
+	futex_lock(b);
+	futex_unlock(b);
 	return ret;
 }
 
@@ -49,21 +49,21 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try)
 	struct futexbucket *b = futex_bucket(addr);
 	struct futexw *w = &g->fw;
 	uint32_t v;
-	lock(&b->lock);
+	futex_lock(b);
 	long r = try_take(addr, g->tid, !try, &v);
 	if (r == 0 && try)
 		r = -EAGAIN;
 	if (r == 0 && !g_by_tid(v & FUTEX_TID_MASK))
 		r = -ESRCH;
 	if (r != 0) {
-		unlock(&b->lock);
+		futex_unlock(b);
 		return r == 1 ? 0 : r;
 	}
 	uint32_t seq = wait_begin(g, WaitFutexPI);
 	*w = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u, .pi = 1 };
 	g->wait_addr = addr;
 	futex_enqueue_locked(b, w);
-	unlock(&b->lock);
+	futex_unlock(b);
 	return pi_wait(g, w, seq, deadline);
 }
 
@@ -96,9 +96,9 @@ static void hand_over(uintptr_t addr, uint32_t died)
 {
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
-	lock(&b->lock);
+	futex_lock(b);
 	hand_over_locked(b, addr, died, &q);
-	unlock(&b->lock);
+	futex_unlock(b);
 	futex_ready(&q);
 }
 

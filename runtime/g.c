@@ -151,27 +151,6 @@ void g_free(struct g *g)
 	unlock(&sched.lock);
 }
 
-/* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves
- * and the one that comes, unless the M slept between them. */
-void g_off_cpu(struct m *m, struct g *g)
-{
-	uint64_t now = arch_cputicks();
-	g->cputicks += now - g->run_start;
-	g->wait_ticks = now;
-	m->ticks = now;
-}
-
-void g_on_cpu(struct m *m, struct g *g, struct p *pp)
-{
-	g->run_start = m->ticks ? m->ticks : arch_cputicks();
-	m->ticks = 0;
-	g->switches++;
-	if (unlikely(g->lastp != pp)) {
-		g->migrations++;
-		g->lastp = pp;
-	}
-}
-
 /* In the child of a fork only `self` lives; the others' memory stays theirs, as stale pointers may remain. */
 void g_reinit_after_fork(struct g *self)
 {

@@ -59,6 +59,7 @@ void procresize(int n)
 		pp->timers.lock.rank = RankTimers;
 	}
 	sched.gomaxprocs = n;
+	one_p = n == 1;
 	if (tracing())
 		trace_p(TraceProcs, NULL, (uint32_t)n, 0);
 	for (int i = n - 1; i > 0; i--)

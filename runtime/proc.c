@@ -13,6 +13,7 @@
 
 struct sched sched = { .lock = LOCK_INIT(RankSched) };
 struct p allp[MAXPROCS];
+bool one_p;
 struct m m0;
 struct g *main_g;
 struct rt_options rt_opt = { .logfd = 2, .maxthreads = 10000, .deadlock = true };

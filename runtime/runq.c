@@ -149,13 +149,21 @@ void runq_put(struct p *pp, struct g *g, bool next)
 			return;
 }
 
+/* Only the owner fills runnext, others only empty it: a failed CAS means that it was stolen. */
+static inline bool take_runnext(struct p *pp, struct g *next)
+{
+	if (one_p) { /* there are no thieves */
+		store_rlx(&pp->runnext, NULL);
+		return true;
+	}
+	return atomic_compare_exchange_strong_explicit(&pp->runnext, &next, NULL, memory_order_acquire, memory_order_relaxed);
+}
+
 /* Takes the next G of pp, which belongs to the calling M. *inherit: it goes on in the current time slice. */
 struct g *runq_get(struct p *pp, bool *inherit)
 {
 	struct g *next = load_rlx(&pp->runnext);
-	/* Only the owner fills runnext, others only empty it: a failed CAS means that it was stolen. */
-	if (next && atomic_compare_exchange_strong_explicit(&pp->runnext, &next, NULL, memory_order_acquire,
-							    memory_order_relaxed)) {
+	if (next && take_runnext(pp, next)) {
 		*inherit = true;
 		return next;
 	}
@@ -166,6 +174,10 @@ struct g *runq_get(struct p *pp, bool *inherit)
 		if (tail == head)
 			return NULL;
 		struct g *g = load_rlx(&pp->runq[head % RUNQ_LEN]);
+		if (one_p) {
+			store_rel(&pp->runqhead, head + 1);
+			return g;
+		}
 		if (atomic_compare_exchange_weak_explicit(&pp->runqhead, &head, head + 1, memory_order_release,
 							  memory_order_acquire))
 			return g;

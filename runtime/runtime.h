@@ -260,6 +260,9 @@ struct sched {
 
 extern struct sched sched;
 extern struct p allp[MAXPROCS];
+/* GOMAXPROCS is 1: what only the holder of a P touches needs no locked instruction. Changes only while every P is stopped,
+ * outside of shims. */
+extern bool one_p;
 extern struct m m0;
 extern struct g *main_g;
 
@@ -324,8 +327,6 @@ struct g *g_by_tid(uint32_t tid);
 struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
 uint32_t g_count(void);
 void g_reinit_after_fork(struct g *self);
-void g_off_cpu(struct m *m, struct g *g);
-void g_on_cpu(struct m *m, struct g *g, struct p *pp);
 
 /* park.c */
 uint32_t wait_begin(struct g *g, enum waitreason why);	 /* opens the wait record; returns its number */
@@ -449,6 +450,27 @@ static inline void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
 		throw("g_setstatus: the G is not in the state that it should leave");
 	/* release: the G's saved state is visible to whoever sees the new status */
 	store_rel(&g->status, to);
+}
+
+/* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves
+ * and the one that comes, unless the M slept between them. */
+static inline void g_off_cpu(struct m *m, struct g *g)
+{
+	uint64_t now = arch_cputicks();
+	g->cputicks += now - g->run_start;
+	g->wait_ticks = now;
+	m->ticks = now;
+}
+
+static inline void g_on_cpu(struct m *m, struct g *g, struct p *pp)
+{
+	g->run_start = m->ticks ? m->ticks : arch_cputicks();
+	m->ticks = 0;
+	g->switches++;
+	if (unlikely(g->lastp != pp)) {
+		g->migrations++;
+		g->lastp = pp;
+	}
 }
 
 #endif
