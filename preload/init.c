@@ -302,6 +302,24 @@ static void before_thread(void)
 	errno = saved;
 }
 
+/* What glibc's clone cannot tell: where the program asked for a thread, and what for. NULL: nobody to tell. */
+static struct g *announce(void *entry, void *site)
+{
+	struct m *m = state == Active ? getm() : NULL;
+	struct g *g = m && !m->foreign ? m->curg : NULL;
+	if (g) {
+		g->spawn_entry = (uintptr_t)entry;
+		g->spawn_at = (uintptr_t)site;
+	}
+	return g;
+}
+
+static void announced(struct g *g)
+{
+	if (g)
+		g->spawn_entry = g->spawn_at = 0;
+}
+
 /* The C library makes threads of its own for these, and its pthread_create does not go through the symbol. Interposed
  * only so that activation comes first. */
 #define THREADED(name, result, params, args, makes_thread)                 \
@@ -336,7 +354,10 @@ EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(voi
 	if (!next)
 		next = (create_fn *)next_symbol("pthread_create");
 	before_thread();
-	return next(t, a, fn, arg);
+	struct g *self = announce((void *)fn, __builtin_return_address(0));
+	int err = next(t, a, fn, arg);
+	announced(self);
+	return err;
 }
 
 /* glibc's thrd_create reaches its pthread_create without going through the symbol. */
@@ -346,5 +367,8 @@ EXPORT int thrd_create(thrd_t *t, thrd_start_t fn, void *arg)
 	if (!next)
 		next = (thrd_fn *)next_symbol("thrd_create");
 	before_thread();
-	return next(t, fn, arg);
+	struct g *self = announce((void *)fn, __builtin_return_address(0));
+	int err = next(t, fn, arg);
+	announced(self);
+	return err;
 }

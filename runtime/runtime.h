@@ -116,7 +116,8 @@ struct g {
 
 	char name[GNAME_LEN];
 	uintptr_t entry;      /* start routine, where it is known */
-	uintptr_t created_at; /* site that made it */
+	uintptr_t created_at; /* where it was made: behind the call of pthread_create, or of the system call */
+	uintptr_t spawn_entry, spawn_at; /* the same for the thread that this G is making, while it is in pthread_create */
 	uint64_t parent_goid;
 	int64_t created_ns;
 

@@ -50,7 +50,8 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 		g->stack_lo = a->stack;
 		g->stack_hi = a->stack + a->stack_size;
 	}
-	g->entry = r->rdx;
+	if (!g->entry)
+		g->entry = r->rdx;
 	if (a->flags & CLONE_PARENT_SETTID)
 		arch_user_store32((void *)a->parent_tid, tid);
 	if (a->flags & CLONE_CHILD_SETTID)
