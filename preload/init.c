@@ -12,6 +12,7 @@
 #include "../runtime/runtime.h"
 #include "../shims/shim.h"
 #include "dlhook.h"
+#include "loaded.h"
 #include "options.h"
 #include "rewrite.h"
 #include "vdso.h"
@@ -259,7 +260,8 @@ static void activate(void)
 	set_runtime_options();
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,
-					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served };
+					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served,
+					   loaded_changed };
 	if (rewrite_init(&rc) != 0) {
 		say("preloom: out of memory; running on kernel threads\n");
 		state = Off;

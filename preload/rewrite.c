@@ -277,6 +277,8 @@ int rewrite_all(void)
 		return n;
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
 	n = rewrite_list(&l);
+	if (config.changed)
+		config.changed(&l);
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, sizeof old);
 	object_list_free(&l);
 	return n;

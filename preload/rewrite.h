@@ -47,10 +47,13 @@ struct site {
 	uint8_t state, reason;
 };
 
+struct object_list;
+
 struct rewrite_config {
 	void *entry;	  /* for libc and ld.so: baseline x86-64 code */
 	void *entry_full; /* for all others: saves AVX state too */
 	bool (*served)(unsigned nr);
+	void (*changed)(const struct object_list *l); /* after each rewrite_all, signals blocked; may be NULL */
 };
 
 /* Counts over all objects; rewrite_count. */

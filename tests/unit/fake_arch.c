@@ -360,6 +360,14 @@ int arch_user_load32(const void *p, uint32_t *v)
 	return 0;
 }
 
+int arch_user_load64(const void *p, uint64_t *v)
+{
+	if ((uintptr_t)p < FAULTS_BELOW)
+		return -14;
+	*v = *(const uint64_t *)p;
+	return 0;
+}
+
 int arch_user_store32(void *p, uint32_t v)
 {
 	if ((uintptr_t)p < FAULTS_BELOW)

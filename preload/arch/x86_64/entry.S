@@ -14,6 +14,27 @@
 
 	.text
 
+	/* Each step has its unwind information: profilers interrupt between any two instructions. */
+	.macro KEEP reg
+	push	\reg
+	.cfi_adjust_cfa_offset 8
+	.endm
+
+	.macro KEEP_SAVED reg
+	KEEP	\reg
+	.cfi_rel_offset \reg, 0
+	.endm
+
+	.macro BACK reg
+	pop	\reg
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.macro BACK_SAVED reg
+	BACK	\reg
+	.cfi_restore \reg
+	.endm
+
 	.macro ENTER
 	lea	shim_served(%rip), %rcx
 	mov	%eax, %r11d
@@ -21,26 +42,19 @@
 	jae	.Lraw
 	cmpb	$0, (%rcx,%r11)
 	je	.Lraw
-	push	%r11
-	push	%rdi
-	push	%rsi
-	push	%rdx
-	push	%r10
-	push	%r8
-	push	%r9
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	.cfi_adjust_cfa_offset 104
-	.cfi_rel_offset %rbx, 40
-	.cfi_rel_offset %rbp, 32
-	.cfi_rel_offset %r12, 24
-	.cfi_rel_offset %r13, 16
-	.cfi_rel_offset %r14, 8
-	.cfi_rel_offset %r15, 0
+	KEEP	%r11
+	KEEP	%rdi
+	KEEP	%rsi
+	KEEP	%rdx
+	KEEP	%r10
+	KEEP	%r8
+	KEEP	%r9
+	KEEP_SAVED	%rbx
+	KEEP_SAVED	%rbp
+	KEEP_SAVED	%r12
+	KEEP_SAVED	%r13
+	KEEP_SAVED	%r14
+	KEEP_SAVED	%r15
 	mov	%rsp, %rdi
 	mov	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
@@ -49,19 +63,20 @@
 	.macro LEAVE
 	mov	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	pop	%r9
-	pop	%r8
-	pop	%r10
-	pop	%rdx
-	pop	%rsi
-	pop	%rdi
+	BACK_SAVED	%r15
+	BACK_SAVED	%r14
+	BACK_SAVED	%r13
+	BACK_SAVED	%r12
+	BACK_SAVED	%rbp
+	BACK_SAVED	%rbx
+	BACK	%r9
+	BACK	%r8
+	BACK	%r10
+	BACK	%rdx
+	BACK	%rsi
+	BACK	%rdi
 	lea	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
 	ret
 	.endm
 
@@ -115,9 +130,11 @@ entry_extended:
 	.size entry_extended, .-entry_extended
 
 	.p2align 4
+	.cfi_startproc
 .Lraw:
 	syscall
 	ret
+	.cfi_endproc
 
 	.data
 	.globl entry_xsave_size

@@ -74,6 +74,7 @@ arch_mcall:
 	.type arch_gogo, @function
 	.p2align 4
 arch_gogo:
+	.cfi_startproc
 	mov	%gs:OFF_M_SELF, %rax
 	mov	OFF_G_FS(%rdi), %rsi
 	cmp	%rsi, OFF_M_FS(%rax)
@@ -84,13 +85,24 @@ arch_gogo:
 	wrfsbase %rsi
 	jmp	2f
 1:	push	%rdi
+	.cfi_adjust_cfa_offset 8
 	push	%rax
+	.cfi_adjust_cfa_offset 8
 	mov	$0x1002, %edi		/* ARCH_SET_FS */
 	mov	$158, %eax		/* arch_prctl */
 	syscall
 	pop	%rax
+	.cfi_adjust_cfa_offset -8
 	pop	%rdi
+	.cfi_adjust_cfa_offset -8
 2:	mov	OFF_G_SP(%rdi), %rsp
+	.cfi_def_cfa_offset SWITCH_SIZE
+	.cfi_rel_offset %r15, SWITCH_GPR
+	.cfi_rel_offset %r14, SWITCH_GPR+8
+	.cfi_rel_offset %r13, SWITCH_GPR+16
+	.cfi_rel_offset %r12, SWITCH_GPR+24
+	.cfi_rel_offset %rbx, SWITCH_GPR+32
+	.cfi_rel_offset %rbp, SWITCH_GPR+40
 	mov	SWITCH_FPCTL(%rsp), %ecx
 	cmp	%ecx, OFF_M_FPCTL(%rax)
 	je	3f
@@ -118,13 +130,27 @@ arch_gogo:
 	movups	224(%rsp), %xmm14
 	movups	240(%rsp), %xmm15
 	add	$SWITCH_GPR, %rsp
+	.cfi_adjust_cfa_offset -SWITCH_GPR
 	pop	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r15
 	pop	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r14
 	pop	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r13
 	pop	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r12
 	pop	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbx
 	pop	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
 	ret
+	.cfi_endproc
 	.size arch_gogo, .-arch_gogo
 
 /* A new G starts here with rsp at a struct regs: finish as the entry stub does, with result 0. */
@@ -132,28 +158,59 @@ arch_gogo:
 	.hidden arch_thread_entry
 	.type arch_thread_entry, @function
 	.p2align 4
+	.cfi_startproc
+	.cfi_def_cfa_offset REGS_SIZE
+	.cfi_rel_offset %r15, 0
+	.cfi_rel_offset %r14, 8
+	.cfi_rel_offset %r13, 16
+	.cfi_rel_offset %r12, 24
+	.cfi_rel_offset %rbp, 32
+	.cfi_rel_offset %rbx, 40
+	nop				/* the first switch "returns" here: unwinders look up the place before */
 arch_thread_entry:
 	mov	%rsp, %rdi
 	mov	%rsp, %rbx
+	.cfi_def_cfa_register %rbx
 	and	$-16, %rsp
 	call	*arch_thread_begin(%rip)
 	mov	%rbx, %rsp
+	.cfi_def_cfa_register %rsp
 .Lregs_return:
 	xor	%eax, %eax
 	pop	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r15
 	pop	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r14
 	pop	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r13
 	pop	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r12
 	pop	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
 	pop	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbx
 	pop	%r9
+	.cfi_adjust_cfa_offset -8
 	pop	%r8
+	.cfi_adjust_cfa_offset -8
 	pop	%r10
+	.cfi_adjust_cfa_offset -8
 	pop	%rdx
+	.cfi_adjust_cfa_offset -8
 	pop	%rsi
+	.cfi_adjust_cfa_offset -8
 	pop	%rdi
+	.cfi_adjust_cfa_offset -8
 	lea	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
 	ret
+	.cfi_endproc
 	.size arch_thread_entry, .-arch_thread_entry
 
 /* long arch_clone_m(flags, stack_top, parent_tid, child_tid, m)
@@ -162,6 +219,7 @@ arch_thread_entry:
 	.hidden arch_clone_m
 	.type arch_clone_m, @function
 arch_clone_m:
+	.cfi_startproc
 	mov	%rcx, %r10
 	mov	%r8, %r9
 	xor	%r8d, %r8d
@@ -174,14 +232,24 @@ arch_clone_m:
 	mov	%r9, %rdi
 	call	m_start
 	ud2
+	.cfi_endproc
 	.size arch_clone_m, .-arch_clone_m
 
 	.globl arch_resume_regs
 	.hidden arch_resume_regs
 	.type arch_resume_regs, @function
 arch_resume_regs:
+	.cfi_startproc
 	mov	%rdi, %rsp
+	.cfi_def_cfa_offset REGS_SIZE
+	.cfi_rel_offset %r15, 0
+	.cfi_rel_offset %r14, 8
+	.cfi_rel_offset %r13, 16
+	.cfi_rel_offset %r12, 24
+	.cfi_rel_offset %rbp, 32
+	.cfi_rel_offset %rbx, 40
 	jmp	.Lregs_return
+	.cfi_endproc
 	.size arch_resume_regs, .-arch_resume_regs
 
 /* long arch_clone_child(nr, a1..a5): the child's stack, given to the kernel by the arguments, begins with
@@ -190,6 +258,7 @@ arch_resume_regs:
 	.hidden arch_clone_child
 	.type arch_clone_child, @function
 arch_clone_child:
+	.cfi_startproc
 	mov	%rdi, %rax
 	mov	%rsi, %rdi
 	mov	%rdx, %rsi
@@ -212,6 +281,7 @@ arch_clone_child:
 	syscall
 	add	$16, %rsp
 	jmp	.Lregs_return
+	.cfi_endproc
 	.size arch_clone_child, .-arch_clone_child
 
 /* void arch_munmap_exit(stack, size): gives back the stack that it runs on. */
@@ -219,12 +289,14 @@ arch_clone_child:
 	.hidden arch_munmap_exit
 	.type arch_munmap_exit, @function
 arch_munmap_exit:
+	.cfi_startproc
 	mov	$11, %eax
 	syscall
 	xor	%edi, %edi
 	mov	$60, %eax
 	syscall
 	ud2
+	.cfi_endproc
 	.size arch_munmap_exit, .-arch_munmap_exit
 
 /* long arch_blocking_syscall(nr, args, stop)
@@ -236,6 +308,7 @@ arch_munmap_exit:
 	.hidden arch_blocking_begin, arch_blocking_end, arch_blocking_abort
 	.p2align 4
 arch_blocking_syscall:
+	.cfi_startproc
 	mov	%rdi, %rax
 	mov	%rsi, %r11
 	mov	%rdx, %rcx
@@ -255,18 +328,25 @@ arch_blocking_abort:
 	mov	$-4, %eax
 	cltq
 	ret
+	.cfi_endproc
 	.size arch_blocking_syscall, .-arch_blocking_syscall
 
 /* Accesses to the program's memory. A fault between the labels continues at arch_user_fault. No pushes here. */
 	.globl arch_user_begin, arch_user_end, arch_user_fault
 	.hidden arch_user_begin, arch_user_end, arch_user_fault
-	.globl arch_user_load32, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
-	.hidden arch_user_load32, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.globl arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.hidden arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
 	.p2align 4
+	.cfi_startproc
 arch_user_begin:
 arch_user_load32:
 	mov	(%rdi), %eax
 	mov	%eax, (%rsi)
+	xor	%eax, %eax
+	ret
+arch_user_load64:
+	mov	(%rdi), %rax
+	mov	%rax, (%rsi)
 	xor	%eax, %eax
 	ret
 arch_user_store32:
@@ -290,6 +370,7 @@ arch_user_end:
 arch_user_fault:
 	mov	$-14, %eax
 	ret
+	.cfi_endproc
 
 	.globl arch_get_fs, arch_set_fs, arch_set_gs
 	.hidden arch_get_fs, arch_set_fs, arch_set_gs
