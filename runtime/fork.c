@@ -52,6 +52,7 @@ static void reset_sched(struct m *m)
 	sched.midle = NULL;
 	sched.nmidle = sched.nmlocked = sched.nmpolling = 0;
 	sched.nm = 1;
+	bound_reset();
 	sched.allm = m;
 	m->alllink = NULL;
 	store_rlx(&sched.lastpoll, os_nanotime());
@@ -76,7 +77,8 @@ void fork_child(bool locked)
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
 	m->procid = os_gettid();
-	m->oldp = m->nextp = NULL;
+	store_rlx(&m->oldp, NULL);
+	m->nextp = NULL;
 	/* What was changed on the forking kernel thread is now the whole process's, as its only one. */
 	g->lockedm = NULL;
 	m->lockedg = NULL;

@@ -103,9 +103,15 @@ void stopm(void)
 	struct m *m = getm();
 	check(m->p == NULL && !m->spinning);
 	lock(&sched.lock);
-	mput_locked(m);
+	/* A P that found no M was left with its work in the global queue, just before we could be found. */
+	struct p *pp = sched.runq.n ? pidleget_locked() : NULL;
+	if (!pp)
+		mput_locked(m);
 	unlock(&sched.lock);
-	sleep_until_p(m);
+	if (pp)
+		acquirep(pp);
+	else
+		sleep_until_p(m);
 }
 
 /* A new kernel thread copies what its maker may have changed for a wired G: then sysmon, which nothing is changed on, makes
@@ -123,14 +129,18 @@ static int start_kernel_thread(struct m *m)
 	return 0;
 }
 
-/* There is no M for pp: its G's go where others find them, since nobody steals from an idle P. */
-static void pidleput_with_work_locked(struct p *pp)
+/* There is no M for pp: its G's go where others find them, since nobody steals from an idle P. Who next comes back from a
+ * system call or from the netpoller takes it. Releases sched.lock. */
+static void pidleput_with_work_unlock(struct p *pp)
 {
 	struct g *g;
 	bool inherit;
 	while ((g = runq_get(pp, &inherit)))
 		globrunq_put_locked(g);
 	pidleput_locked(pp);
+	unlock(&sched.lock);
+	if (load_acq(&sched.lastpoll) == 0)
+		netpoll_break();
 }
 
 /* Runs pp (NULL: any idle one) on an M; spinning: the caller has counted it in nmspinning. */
@@ -141,17 +151,12 @@ void startm(struct p *pp, bool spinning)
 		pp = pidleget_locked();
 	struct m *m = pp ? mget_locked() : NULL;
 	if (pp && !m && sched.nm >= sched.maxm) {
-		bool warn = !sched.maxm_warned;
-		sched.maxm_warned = true;
-		pidleput_with_work_locked(pp);
+		pidleput_with_work_unlock(pp);
 		pp = NULL;
+		bound_warn();
+	} else {
 		unlock(&sched.lock);
-		if (warn)
-			rt_printf(2, "preloom: %u kernel threads are in use (PRELOOM=maxthreads); blocking calls wait\n",
-				  sched.maxm);
-		lock(&sched.lock);
 	}
-	unlock(&sched.lock);
 	if (!pp) {
 		if (spinning)
 			atomic_fetch_sub(&sched.nmspinning, 1);
@@ -163,11 +168,9 @@ void startm(struct p *pp, bool spinning)
 		m->spinning = spinning;
 		if (start_kernel_thread(m) >= 0)
 			return;
-		/* No kernel thread to be had: whoever next returns from a system call takes the P. */
 		m_abandon(m);
 		lock(&sched.lock);
-		pidleput_with_work_locked(pp);
-		unlock(&sched.lock);
+		pidleput_with_work_unlock(pp);
 		if (spinning)
 			atomic_fetch_sub(&sched.nmspinning, 1);
 		return;

@@ -312,12 +312,12 @@ void sched_init(int gomaxprocs)
 	sched.start_ns = os_nanotime();
 	sched.start_ticks = arch_cputicks();
 	store_rlx(&sched.lastpoll, sched.start_ns);
-	sched.maxm = rt_opt.maxthreads;
 	os_thread_init(&m0); /* first: locks in Debug builds look at the M */
 	m_init(&m0);
 	m0.procid = os_gettid();
 	sched.nm = 1;
 	procresize(gomaxprocs);
+	bound_init();
 	acquirep(&allp[0]);
 	struct g *g = g_new();
 	g->tid = (uint32_t)os_getpid();

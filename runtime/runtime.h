@@ -109,6 +109,8 @@ struct g {
 	int wait_fd;	     /* with WaitIO…: the descriptor */
 	uintptr_t wait_addr; /* with WaitFutex…: the word */
 	int syscall_nr;	     /* with Gsyscall */
+	_Atomic uint32_t queuem; /* its call was ended so that it waits for an M, see bound.c */
+	bool queuedm;		 /* it has waited */
 
 	struct timer timer;
 	struct futexw fw;
@@ -144,7 +146,7 @@ struct m {
 	int procid;	  /* kernel thread id */
 	int id;
 	struct p *p;	 /* attached P; NULL while blocked or idle */
-	struct p *oldp;	 /* P it had when it entered a system call */
+	struct p *_Atomic oldp; /* P it had when it entered a system call */
 	struct p *nextp; /* handed over with startm */
 	struct g *lockedg;
 	bool spinning;
@@ -231,10 +233,12 @@ struct sched {
 	uint32_t maxm;	  /* bound on them */
 	uint32_t nmlocked; /* M's that sleep because their wired G is not runnable */
 	uint32_t nmpolling; /* 1: an M sleeps in netpoll for ever */
-	bool maxm_warned;
+	int32_t maxblocked; /* bound on those in blocking calls without a P */
+	_Atomic int32_t nmblocked; /* M's in blocking calls without a P */
+	_Atomic uint32_t nwaitm;   /* G's that wait for an M because the bound is reached */
+	_Atomic uint32_t maxm_warned;
 	struct m *allm;
 	struct m *_Atomic newm; /* M's that sysmon is to start, because who needs them is wired */
-	struct gqueue waitm; /* G's that wait for an M because the bound is reached */
 	struct g *gfree;
 	uint32_t ngfree;
 	_Atomic int64_t lastpoll;  /* 0: an M is blocked in netpoll now */
@@ -352,6 +356,17 @@ void entersyscall_block(int nr); /* the P goes at once */
 void exitsyscall(void);
 long blocking_syscall(struct g *g, long nr, const long args[6]); /* the whole; -EINTR only if g->interrupt */
 long blocking_syscall_long(struct g *g, long nr, const long args[6]);
+
+/* bound.c: blocking calls at the bound on M's */
+void bound_init(void);
+void bound_reset(void); /* after fork */
+void bound_warn(void);
+bool blocked_begin(void); /* an M goes into a blocking call without a P: false if there are too many */
+void blocked_end(void);
+bool bound_wait(struct g *g);
+bool bound_retake(struct p *pp);
+void bound_next(void);
+void bound_tick(void);
 
 /* sysmon.c, preempt.c */
 _Noreturn void sysmon(void);

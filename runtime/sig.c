@@ -28,7 +28,7 @@ bool text_is_ours(uintptr_t ip)
 
 bool sig_wait_interruptible(uint8_t why)
 {
-	return why != WaitNone && why != WaitPreempted && why != WaitM && why != WaitChan;
+	return why != WaitNone && why != WaitPreempted && why != WaitChan;
 }
 
 void sig_kick(struct m *m)

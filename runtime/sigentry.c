@@ -218,7 +218,8 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		break;
 	case Blocking:
 		sig_drain();
-		if (load_acq(&g->interrupt) && uc->ip < (uintptr_t)arch_blocking_end)
+		/* The kernel would restart it. */
+		if ((load_acq(&g->interrupt) || load_acq(&g->queuem)) && uc->ip < (uintptr_t)arch_blocking_end)
 			uc->ip = (uintptr_t)arch_blocking_abort;
 		break;
 	case Asleep:

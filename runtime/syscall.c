@@ -2,7 +2,8 @@
  *
  * entersyscall leaves the P lying there in state Psyscall. If the call is short, exitsyscall finds it so and takes it
  * back by CAS: two atomic operations in all. If it is long, sysmon has retaken the P (the same CAS) and handed it to
- * another M; then the G looks for an idle P, else queues itself globally and its M sleeps.
+ * another M; then the G looks for an idle P, else queues itself globally and its M sleeps. A call that is expected to
+ * be long gives its P away at once, unless too many M's are in such calls (bound.c).
  */
 #include "runtime.h"
 #include "tracebuf.h"
@@ -26,12 +27,13 @@ void entersyscall(int nr)
 	struct p *pp = enter(m, m->curg, nr);
 	if (tracing())
 		trace_enter(m->curg, pp, false);
-	m->oldp = pp;
+	store_rlx(&m->oldp, pp);
 	/* release: whoever retakes the P sees its queues */
 	store_rel(&pp->status, Psyscall);
 }
 
-void entersyscall_block(int nr)
+/* The caller has counted the M as blocked. */
+static void enter_block(int nr)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
@@ -39,9 +41,15 @@ void entersyscall_block(int nr)
 	struct p *pp = enter(m, g, nr);
 	if (tracing())
 		trace_enter(g, pp, true);
-	m->oldp = NULL;
+	store_rlx(&m->oldp, NULL);
 	store_rel(&pp->status, Pidle);
 	handoffp(pp);
+}
+
+void entersyscall_block(int nr)
+{
+	atomic_fetch_add(&sched.nmblocked, 1);
+	enter_block(nr);
 }
 
 static void exitsyscall_m(struct g *g)
@@ -78,9 +86,9 @@ void exitsyscall(void)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
-	struct p *pp = m->oldp;
+	struct p *pp = load_rlx(&m->oldp);
 	uint32_t s = Psyscall;
-	m->oldp = NULL;
+	store_rlx(&m->oldp, NULL);
 	/* acquire: pairs with the release in entersyscall; fails if sysmon retook the P */
 	if (likely(pp && atomic_compare_exchange_strong_explicit(&pp->status, &s, Prunning, memory_order_acq_rel,
 								 memory_order_relaxed))) {
@@ -91,6 +99,7 @@ void exitsyscall(void)
 		g_setstatus(g, Gsyscall, Grunning);
 		return;
 	}
+	blocked_end();
 	if (load_rlx(&sched.npidle)) {
 		lock(&sched.lock);
 		pp = pidleget_locked();
@@ -107,25 +116,55 @@ void exitsyscall(void)
 	arch_mcall(exitsyscall_m);
 }
 
-/* The call, restarted when a signal that is not for this G ended it. */
-long blocking_syscall(struct g *g, long nr, const long args[6])
+static long held(struct g *g, long nr, const long args[6])
+{
+	entersyscall((int)nr);
+	long r = arch_blocking_syscall(nr, args, &g->interrupt);
+	exitsyscall();
+	return r;
+}
+
+static long handed_off(struct g *g, long nr, const long args[6])
+{
+	enter_block((int)nr);
+	long r = arch_blocking_syscall(nr, args, &g->interrupt);
+	exitsyscall();
+	return r;
+}
+
+/* A signal that is not for this G ended it. */
+static bool is_to_repeat(struct g *g, long r)
+{
+	return unlikely(r == -4) && !load_acq(&g->interrupt);
+}
+
+static long repeat(struct g *g, long nr, const long args[6], bool is_long)
 {
 	long r;
+	bool has_waited = false;
 	do {
-		entersyscall((int)nr);
-		r = arch_blocking_syscall(nr, args, &g->interrupt);
-		exitsyscall();
-	} while (unlikely(r == -4 && !load_acq(&g->interrupt)));
+		if (load_rlx(&g->queuem)) {
+			store_rlx(&g->queuem, 0);
+			if (!bound_wait(g))
+				return -4;
+			g->queuedm = has_waited = is_long = true;
+		}
+		r = is_long && blocked_begin() ? handed_off(g, nr, args) : held(g, nr, args);
+		g->queuedm = false;
+	} while (is_to_repeat(g, r));
+	if (has_waited) /* it went through: perhaps the next one does too */
+		bound_next();
 	return r;
+}
+
+long blocking_syscall(struct g *g, long nr, const long args[6])
+{
+	long r = held(g, nr, args);
+	return is_to_repeat(g, r) ? repeat(g, nr, args, false) : r;
 }
 
 long blocking_syscall_long(struct g *g, long nr, const long args[6])
 {
-	long r;
-	do {
-		entersyscall_block((int)nr);
-		r = arch_blocking_syscall(nr, args, &g->interrupt);
-		exitsyscall();
-	} while (unlikely(r == -4 && !load_acq(&g->interrupt)));
-	return r;
+	long r = likely(blocked_begin()) ? handed_off(g, nr, args) : held(g, nr, args);
+	return is_to_repeat(g, r) ? repeat(g, nr, args, true) : r;
 }

@@ -87,8 +87,13 @@ static bool look_syscall(struct p *pp, int64_t now)
 	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
 	    pp->sysmon_syscallwhen + MAX_DELAY > now)
 		return false;
-	if (!atomic_compare_exchange_strong(&pp->status, &s, Pidle))
+	if (bound_retake(pp))
+		return true;
+	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
+	if (!atomic_compare_exchange_strong(&pp->status, &s, Pidle)) {
+		blocked_end();
 		return false;
+	}
 	pp->nretake++;
 	if (tracing())
 		trace_p(TraceRetake, pp, 0, 0);
@@ -144,7 +149,7 @@ static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
 	uint64_t n = count_switches();
-	bool deep = n == seen;
+	bool deep = n == seen && !load_rlx(&sched.nwaitm);
 	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
@@ -228,6 +233,15 @@ static void start_new_ms(void)
 	}
 }
 
+/* See bound.c. */
+static void retry_calls(int64_t *last_try, int64_t now)
+{
+	if (likely(!load_rlx(&sched.nwaitm)) || *last_try + MAX_DELAY > now)
+		return;
+	*last_try = now;
+	bound_tick();
+}
+
 static void trace_if_due(int64_t *last, int64_t now)
 {
 	if (!rt_opt.schedtrace || *last + rt_opt.schedtrace > now)
@@ -244,7 +258,7 @@ static void chaos(void)
 
 _Noreturn void sysmon(void)
 {
-	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now;
+	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now, last_try = now;
 	struct pace pace = { .since = now };
 	int idle = 0; /* looks in a row that found nothing to do */
 	for (;;) {
@@ -261,6 +275,7 @@ _Noreturn void sysmon(void)
 		}
 		start_new_ms();
 		bool acted = retake(now);
+		retry_calls(&last_try, now);
 		poll_if_stale(now);
 		sig_tick();
 		pace_update(&pace, now);

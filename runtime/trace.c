@@ -135,7 +135,7 @@ void stats_print(void)
 static bool anything_can_wake(void)
 {
 	return timers_next() || netpoll_waiters() || load_acq(&sched.nforeign) || load_acq(&sched.nhandlers) ||
-	       load_acq(&sched.runqsize);
+	       load_acq(&sched.runqsize) || load_acq(&sched.nwaitm);
 }
 
 /* Called with sched.lock held when an M is about to sleep: is anybody left who could wake a G? */

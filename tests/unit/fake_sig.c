@@ -28,7 +28,7 @@ void sig_tick(void)
 
 bool sig_wait_interruptible(uint8_t why)
 {
-	return why != WaitNone && why != WaitPreempted && why != WaitM && why != WaitChan;
+	return why != WaitNone && why != WaitPreempted && why != WaitChan;
 }
 
 void sig_g_init(struct g *child, struct g *parent)

@@ -132,10 +132,10 @@ START_TEST(a_pending_signal_ends_the_wait_at_its_beginning)
 }
 END_TEST
 
-static void park_for_an_m(void *unused)
+static void park_on_a_channel(void *unused)
 {
 	(void)unused;
-	seq = wait_begin(getg(), WaitM);
+	seq = wait_begin(getg(), WaitChan);
 	how = wait_park(getg());
 }
 
@@ -143,7 +143,7 @@ START_TEST(some_waits_take_no_signal)
 {
 	fake_start(1);
 	store_rlx(&main_g->interrupt, 1);
-	ck_assert(!fake_call(main_g, park_for_an_m, NULL));
+	ck_assert(!fake_call(main_g, park_on_a_channel, NULL));
 	ck_assert_uint_eq(load_rlx(&main_g->status), Gwaiting);
 }
 END_TEST

@@ -1,0 +1,186 @@
+/* bound.c - at the bound on kernel threads (maxthreads): blocking calls wait their turn.
+ *
+ * A call that blocks takes an M from those that run G's. So that each P keeps one, at most maxm - gomaxprocs M's may be in
+ * such calls; past that a call is only tried: it keeps its P, as a short one does. Many calls that are expected to block
+ * do not (an flock that unlocks, the write to a FIFO whose reader waits), and what others wait for is often just such a
+ * call: it must not stand in the queue behind them. When sysmon finds that a tried call holds up its P, it ends it by a
+ * signal; the G then waits in the queue, parked, until an M comes back, or sysmon gives it another try. So nobody waits
+ * for ever for what only somebody further back in the queue would do: at the bound things are slow, never stuck.
+ *
+ * A call that must not be ended, since part of its work would be done or its timeout would begin anew, holds its M.
+ * Rejected: queueing before the first try (a queued unlock would never come to pass), and failing, as Go does.
+ */
+#include "runtime.h"
+#include <asm/unistd.h>
+
+/* On the stack of a G that waits for an M. */
+struct mwaiter {
+	struct mwaiter *next, *prev;
+	struct g *g;
+	uint32_t seq;
+	bool queued;
+};
+
+static struct mwaiter *first, *last; /* sched.lock */
+
+static void enqueue_locked(struct mwaiter *w)
+{
+	w->next = NULL;
+	w->prev = last;
+	*(last ? &last->next : &first) = w;
+	last = w;
+	w->queued = true;
+	atomic_fetch_add(&sched.nwaitm, 1); /* seq_cst: pairs with blocked_end */
+}
+
+static void dequeue_locked(struct mwaiter *w)
+{
+	*(w->prev ? &w->prev->next : &first) = w->next;
+	*(w->next ? &w->next->prev : &last) = w->prev;
+	w->queued = false;
+	atomic_fetch_sub(&sched.nwaitm, 1);
+}
+
+void bound_init(void)
+{
+	uint32_t procs = (uint32_t)sched.gomaxprocs;
+	sched.maxm = rt_opt.maxthreads;
+	sched.maxblocked = sched.maxm > procs ? (int32_t)(sched.maxm - procs) : 0;
+}
+
+void bound_reset(void)
+{
+	first = last = NULL;
+	store_rlx(&sched.nwaitm, 0);
+	store_rlx(&sched.nmblocked, 0);
+}
+
+void bound_warn(void)
+{
+	if (!atomic_exchange(&sched.maxm_warned, 1))
+		rt_printf(2, "preloom: %u kernel threads are in use (PRELOOM=maxthreads); blocking calls wait\n", sched.maxm);
+}
+
+static bool reached(void)
+{
+	return atomic_load(&sched.nmblocked) + (int32_t)sched.nmlocked >= sched.maxblocked;
+}
+
+/* May one more M go into a blocking call without a P? It is counted then. */
+bool blocked_begin(void)
+{
+	/* Who has waited goes first. */
+	if (load_rlx(&sched.nwaitm) && !getg()->queuedm)
+		return false;
+	if (atomic_fetch_add(&sched.nmblocked, 1) + (int32_t)sched.nmlocked < sched.maxblocked)
+		return true;
+	atomic_fetch_sub(&sched.nmblocked, 1);
+	return false;
+}
+
+/* One that waits may go on. */
+void bound_next(void)
+{
+	if (likely(!load_rlx(&sched.nwaitm)))
+		return;
+	lock(&sched.lock);
+	struct mwaiter *w = first;
+	struct g *g = NULL;
+	uint32_t seq = 0;
+	if (w) {
+		g = w->g;
+		seq = w->seq;
+		dequeue_locked(w);
+	}
+	unlock(&sched.lock);
+	if (g)
+		wake_g(g, seq, WakeReady);
+}
+
+/* An M came back from a call that was counted. */
+void blocked_end(void)
+{
+	/* seq_cst: a G that queues looks again at the number after that */
+	atomic_fetch_sub(&sched.nmblocked, 1);
+	bound_next();
+}
+
+/* Parks until there may be an M. False: a signal came. */
+bool bound_wait(struct g *g)
+{
+	struct mwaiter w = { .g = g };
+	bound_warn();
+	lock(&sched.lock);
+	w.seq = wait_begin(g, WaitM);
+	enqueue_locked(&w);
+	unlock(&sched.lock);
+	if (!reached())
+		wake_g(g, w.seq, WakeReady);
+	enum wake how = wait_park(g);
+	lock(&sched.lock);
+	if (w.queued)
+		dequeue_locked(&w);
+	unlock(&sched.lock);
+	return how != WakeSignal;
+}
+
+/* Calls that, when a signal ends them, are as if they had not been made. */
+static bool leaves_no_trace(int nr)
+{
+	switch (nr) {
+	case __NR_open:
+	case __NR_openat:
+	case __NR_openat2:
+	case __NR_creat:
+	case __NR_flock:
+	case __NR_fcntl:
+	case __NR_ioctl:
+	case __NR_wait4:
+	case __NR_waitid:
+	case __NR_msgrcv:
+	case __NR_msgsnd:
+	case __NR_semop:
+	case __NR_mq_timedreceive:
+	case __NR_mq_timedsend:
+	case __NR_read:
+	case __NR_readv:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+	case __NR_accept:
+	case __NR_accept4:
+	case __NR_futex:
+	case __NR_futex_waitv:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* From sysmon: pp's M is in a call for long. True: no M is to be had for pp, so the call was told to end. */
+bool bound_retake(struct p *pp)
+{
+	bool told = false;
+	if (!reached())
+		return false;
+	lock(&sched.lock);
+	for (struct m *m = sched.allm; m; m = m->alllink) {
+		if (load_acq(&m->oldp) != pp)
+			continue;
+		struct g *g = m->curg;
+		told = g && load_acq(&g->status) == Gsyscall && leaves_no_trace(g->syscall_nr);
+		if (told) {
+			store_rel(&g->queuem, 1);
+			sig_kick(m);
+		}
+		break;
+	}
+	unlock(&sched.lock);
+	return told;
+}
+
+/* From sysmon, every few milliseconds: what some of them wait for may have come. */
+void bound_tick(void)
+{
+	for (int i = 0; i < sched.gomaxprocs; i++)
+		bound_next();
+}
