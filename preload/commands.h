@@ -16,6 +16,7 @@
 
 #define COMMANDS_INSPECT(X)                                                   \
 	X(dump, "PID", "print what every thread of a process does")           \
+	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \
 	X(version, "[PID]", "say which version this is, or which one a process runs")
 
 #endif

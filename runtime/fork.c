@@ -3,6 +3,7 @@
  * Before the fork the locks of what must stay consistent are taken (slabs, stack pool); all the rest - queues, futex
  * buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
  */
+#include "control.h"
 #include "futex.h"
 #include "tracebuf.h"
 
@@ -39,6 +40,7 @@ static void reset_p(struct p *pp)
 	pp->gfree = NULL;
 	pp->ngfree = 0;
 	pp->sysmon_waits = false;
+	store_rlx(&pp->stop, false);
 }
 
 static void reset_sched(struct m *m)
@@ -87,6 +89,7 @@ void fork_child(bool locked)
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		reset_p(&allp[i]);
 	reset_sched(m);
+	one_p = sched.gomaxprocs == 1; /* the parent may have been in the middle of a change */
 	for (int i = sched.gomaxprocs - 1; i > 0; i--)
 		pidleput_locked(&allp[i]);
 	struct p *pp = &allp[0];
@@ -99,6 +102,7 @@ void fork_child(bool locked)
 	store_rlx(&g->fw.bucket, NULL);
 	main_g = g;
 	world_after_fork(m);
+	control_after_fork();
 	g->tid = (uint32_t)os_getpid();
 	g->lastp = pp;
 	netpoll_after_fork();

@@ -24,13 +24,14 @@ void lock_contended(struct lock *l)
 	}
 }
 
-/* Debug builds: locks are taken in ascending order of rank; two futex buckets may be held, by address. */
+/* Debug builds: locks are taken in ascending order of rank; two futex buckets may be held, by address, and two timer heaps,
+ * by their P's number. */
 void lock_rank_push(struct lock *l)
 {
 	struct m *m = getm();
 	if (!m || m->foreign)
 		return;
-	check(!(m->rank >> (l->rank + (l->rank == RankFutex))));
+	check(!(m->rank >> (l->rank + (l->rank == RankFutex || l->rank == RankTimers))));
 	m->rank |= 1u << l->rank;
 	m->locks++;
 }

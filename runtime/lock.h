@@ -11,7 +11,7 @@ enum lockrank {
 	RankSignal = 1, /* process-wide signal state */
 	RankFutex,	/* a futex bucket (two buckets: by address) */
 	RankNetpoll,	/* a descriptor */
-	RankTimers,	/* a P's timer heap */
+	RankTimers,	/* a P's timer heap (two: by the P's number) */
 	RankSched,	/* sched.lock */
 	RankAllg,	/* table of G's */
 	RankStack,	/* stack pool */

@@ -49,23 +49,6 @@ struct p *releasep(void)
 	return pp;
 }
 
-void procresize(int n)
-{
-	for (int i = 0; i < n; i++) {
-		struct p *pp = &allp[i];
-		pp->id = i;
-		store_rlx(&pp->status, Pidle);
-		pp->sysmon_schedwhen = sched.start_ns;
-		pp->timers.lock.rank = RankTimers;
-	}
-	sched.gomaxprocs = n;
-	one_p = n == 1;
-	if (tracing())
-		trace_p(TraceProcs, NULL, (uint32_t)n, 0);
-	for (int i = n - 1; i > 0; i--)
-		pidleput_locked(&allp[i]);
-}
-
 /* --- M's: start, stop, wake --- */
 
 static void mput_locked(struct m *m)

@@ -284,6 +284,8 @@ void schedule(void)
 		execute(m->lockedg, false);
 		return;
 	}
+	if (unlikely(load_rlx(&m->p->stop)))
+		stopp();
 	struct g *g = next_g(m);
 	execute(g, m->inherit);
 }

@@ -206,7 +206,7 @@ struct p {
 	struct timerheap timers;
 	struct g *gfree; /* dead G's for reuse; owner only */
 	uint32_t ngfree;
-	_Atomic bool preempt;
+	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */
 	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred;
@@ -247,7 +247,7 @@ struct sched {
 	_Atomic uint32_t sysmonnote;
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
 	_Atomic int64_t lastwakep;
-	int gomaxprocs;
+	_Atomic int gomaxprocs;
 	int64_t start_ns;
 	uint64_t start_ticks;
 	bool active;	 /* activation is done: M's may be made */
@@ -265,8 +265,8 @@ struct sched {
 
 extern struct sched sched;
 extern struct p allp[MAXPROCS];
-/* GOMAXPROCS is 1: what only the holder of a P touches needs no locked instruction. Changes only while every P is stopped,
- * outside of shims. */
+/* GOMAXPROCS is 1: what only the holder of a P touches needs no locked instruction. Changes only while nobody holds a
+ * P, see resize.c. */
 extern bool one_p;
 extern struct m m0;
 extern struct g *main_g;
@@ -305,13 +305,17 @@ void acquirep(struct p *pp);
 struct p *releasep(void);
 void pidleput_locked(struct p *pp);
 struct p *pidleget_locked(void);
-void procresize(int n);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
 void stoplockedm(void);		  /* this M's wired G cannot run now: sleep until it can */
 void startlockedm(struct g *g); /* g is wired to another M: give that one our P */
 void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */
+
+/* resize.c: the number of P's */
+void procresize(int n);
+bool procresize_step(int n, int64_t now);
+void stopp(void);
 
 /* runq.c */
 void runq_put(struct p *pp, struct g *g, bool next);
@@ -347,6 +351,7 @@ void timer_del(struct timer *t);
 void timer_wake_poller(int64_t when);
 void timer_wake(struct g *g, uint32_t seq); /* the usual fn: wakes with WakeTimeout */
 int64_t timers_run(struct p *pp, int64_t now); /* returns the next `when` on pp, 0 if none; current time if now == 0 */
+void timers_move(struct p *from, struct p *to); /* to has the lower id */
 int64_t timers_next(void);			  /* earliest of all P's, 0 if none */
 int64_t sleep_until(int64_t when);		  /* parks; 0, or -EINTR */
 

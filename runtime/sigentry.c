@@ -16,6 +16,7 @@
  * Faults in the program go to the G at once; those without a handler happen again with SIG_DFL in force, so that status
  * and core are the fault's own.
  */
+#include "control.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 
@@ -187,8 +188,10 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0 && fixed_up(uc))
 		return;
 	enum where w = where_is(m, uc);
+	bool bell = unlikely(sig == preempt_signal && control_rings(info));
 	if (w == Foreign) {
-		foreign(sig, info, uc);
+		if (!bell)
+			foreign(sig, info, uc);
 		return;
 	}
 	if (is_fault(sig, info)) {
@@ -197,7 +200,7 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	}
 	struct g *g = m->curg;
 	world_answer(m);
-	bool kick = sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid;
+	bool kick = bell || (sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid);
 	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
 		uc->sigmask = sig_realmask();
 	if (!kick && (sig_realmask() & sigbit(sig))) { /* this M did not block it yet */

@@ -5,6 +5,7 @@
  * running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
+#include "control.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -261,6 +262,7 @@ _Noreturn void sysmon(void)
 	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now, last_try = now;
 	struct pace pace = { .since = now };
 	int idle = 0; /* looks in a row that found nothing to do */
+	control_begin(getm()->procid);
 	for (;;) {
 		delay = next_delay(delay, idle, pace.often, now);
 		note_sleep(&sched.sysmonnote, delay);
@@ -274,7 +276,8 @@ _Noreturn void sysmon(void)
 			idle = 0;
 		}
 		start_new_ms();
-		bool acted = retake(now);
+		bool acted = control_work(now);
+		acted |= retake(now);
 		retry_calls(&last_try, now);
 		poll_if_stale(now);
 		sig_tick();

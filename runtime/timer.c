@@ -76,6 +76,19 @@ void timer_wake_poller(int64_t when)
 		netpoll_break();
 }
 
+static void heap_add(struct p *pp, struct timer *t)
+{
+	struct timerheap *h = &pp->timers;
+	if (h->len == h->cap) {
+		uint32_t cap = h->cap ? 2 * h->cap : 16;
+		h->slot = rt_grow(h->slot, h->cap * sizeof(*h->slot), cap * sizeof(*h->slot));
+		h->cap = cap;
+	}
+	h->slot[h->len] = (struct timerslot){ t->when, t };
+	store_rel(&t->pp, pp);
+	sift_up(h, h->len++);
+}
+
 void timer_add(struct timer *t, int64_t when, timer_fn fn, struct g *g, uint32_t seq)
 {
 	struct p *pp = getm()->p;
@@ -85,14 +98,7 @@ void timer_add(struct timer *t, int64_t when, timer_fn fn, struct g *g, uint32_t
 	t->g = g;
 	t->seq = seq;
 	lock(&h->lock);
-	if (h->len == h->cap) {
-		uint32_t cap = h->cap ? 2 * h->cap : 16;
-		h->slot = rt_grow(h->slot, h->cap * sizeof(*h->slot), cap * sizeof(*h->slot));
-		h->cap = cap;
-	}
-	h->slot[h->len] = (struct timerslot){ t->when, t };
-	store_rel(&t->pp, pp);
-	sift_up(h, h->len++);
+	heap_add(pp, t);
 	bool first = h->slot[0].t == t;
 	if (first)
 		update_first(h);
@@ -112,6 +118,22 @@ void timer_del(struct timer *t)
 			heap_remove(h, t);
 		unlock(&h->lock);
 	}
+}
+
+/* Both locks are held throughout: a timer is in one heap or the other for whoever comes to delete it. */
+void timers_move(struct p *from, struct p *to)
+{
+	struct timerheap *h = &from->timers;
+	if (!load_acq(&h->first))
+		return;
+	lock(&to->timers.lock);
+	lock(&h->lock);
+	while (h->len)
+		heap_add(to, h->slot[--h->len].t);
+	update_first(&to->timers);
+	update_first(h);
+	unlock(&h->lock);
+	unlock(&to->timers.lock);
 }
 
 /* A sleeper queues behind the others: in runnext, one that sleeps a nanosecond at a time would keep the P. */

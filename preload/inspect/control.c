@@ -1,0 +1,208 @@
+/* control.c - having a process do something: the tool's half of ../../runtime/control.h.
+ *
+ * The block is one request long. Tools lock each other out by a name among the abstract sockets, which vanishes with
+ * its holder. The request's number is written last, then sysmon's kernel thread is rung; when the process lives in another
+ * pid namespace its thread's id there is looked up in /proc. The wait is bounded, and when it is over /proc says
+ * whether the process is stopped.
+ */
+#include "control.h"
+#include "command.h"
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS 5000
+#define LOCK_WAIT_MS 2000
+#define DOORBELL 64 /* the runtime's preempt_signal */
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void pause_a_little(void)
+{
+	nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+}
+
+/* A descriptor that holds the lock, or -1. */
+static int lock_out_others(pid_t pid)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "preloom-control-%d", (int)pid);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int64_t end = now_ms() + LOCK_WAIT_MS;
+	while (fd >= 0 && bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)) != 0) {
+		if (errno != EADDRINUSE || now_ms() > end) {
+			close(fd);
+			return -1;
+		}
+		pause_a_little();
+	}
+	return fd;
+}
+
+/* The value of "key:" in /proc/PID/status or in that of one of its threads; "" if there is none. */
+static void status_field(pid_t pid, const char *task, const char *key, char *value, size_t size)
+{
+	char name[96], line[256];
+	snprintf(name, sizeof(name), "/proc/%d/task/%s/status", (int)pid, task);
+	FILE *f = fopen(name, "re");
+	*value = 0;
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':') {
+			char *p = line + strlen(key) + 1;
+			p += strspn(p, " \t");
+			p[strcspn(p, "\n")] = 0;
+			snprintf(value, size, "%s", p);
+			break;
+		}
+	if (f)
+		fclose(f);
+}
+
+/* Our number for the thread that calls itself `inner`. */
+static pid_t outer_tid(pid_t pid, int inner)
+{
+	char name[64], value[128];
+	pid_t found = 0;
+	snprintf(name, sizeof(name), "/proc/%d/task", (int)pid);
+	DIR *d = opendir(name);
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		if (e->d_name[0] == '.')
+			continue;
+		status_field(pid, e->d_name, "NSpid", value, sizeof(value));
+		const char *last = strrchr(value, '\t');
+		if (atoi(last ? last + 1 : value) == inner)
+			found = atoi(e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static bool ring(pid_t pid, int inner, uint64_t token)
+{
+	siginfo_t info = { .si_signo = DOORBELL, .si_code = SI_QUEUE };
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_ptr = (void *)token;
+	pid_t tid = outer_tid(pid, inner);
+	if (tid && syscall(SYS_rt_tgsigqueueinfo, pid, tid, DOORBELL, &info) == 0)
+		return true;
+	return syscall(SYS_rt_sigqueueinfo, pid, DOORBELL, &info) == 0;
+}
+
+static char state_of(pid_t pid)
+{
+	char id[24], value[64];
+	snprintf(id, sizeof(id), "%d", (int)pid);
+	status_field(pid, id, "State", value, sizeof(value));
+	return value[0];
+}
+
+/* A line on why there is no answer. */
+static bool no_answer(pid_t pid, const char *when)
+{
+	char s = state_of(pid);
+	if (s == 'T' || s == 't')
+		fail("process %d: it is stopped (by %s); let it go on first%s", (int)pid,
+		     s == 't' ? "a debugger" : "a signal: kill -CONT lets it go on", when);
+	else if (s == 0 || s == 'Z' || s == 'X')
+		fail("process %d: it has ended", (int)pid);
+	else
+		fail("process %d: it did not answer within %d s%s", (int)pid, WAIT_MS / 1000, when);
+	return false;
+}
+
+static uintptr_t block(const struct target *t, size_t offset)
+{
+	return t->h.control + offset;
+}
+
+static bool write_request(const struct target *t, struct control *c)
+{
+	size_t from = offsetof(struct control, command), n = sizeof(*c) - from;
+	uint32_t number = load_rlx(&c->request) + 1;
+	uint64_t token = load_rlx(&c->token);
+	if (!token) {
+		if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
+			return false;
+		token |= 1;
+		if (!target_write(t, block(t, offsetof(struct control, token)), &token, sizeof(token)))
+			return false;
+		store_rlx(&c->token, token);
+	}
+	store_rlx(&c->request, number);
+	return target_write(t, block(t, from), (char *)c + from, n) &&
+	       target_write(t, block(t, offsetof(struct control, request)), &number, sizeof(number));
+}
+
+static bool wait_done(const struct target *t, struct control *c)
+{
+	uint32_t number = load_rlx(&c->request);
+	int64_t end = now_ms() + WAIT_MS;
+	while (target_read(t, block(t, 0), c, sizeof(*c))) {
+		if (load_rlx(&c->done) == number)
+			return true;
+		if (now_ms() > end)
+			return no_answer(t->pid, "; it will do it when it goes on");
+		pause_a_little();
+	}
+	return no_answer(t->pid, "");
+}
+
+static bool request(const struct target *t, struct control *c)
+{
+	char s = state_of(t->pid);
+	if (!t->h.control || !target_read(t, block(t, 0), c, sizeof(*c))) {
+		fail("process %d: it has no thread that could answer (a child that made none since its fork)", (int)t->pid);
+		return false;
+	}
+	if (s == 'T' || s == 't')
+		return no_answer(t->pid, "");
+	if (load_rlx(&c->done) != load_rlx(&c->request)) {
+		fail("process %d: an earlier request has not been answered yet", (int)t->pid);
+		return false;
+	}
+	return true;
+}
+
+bool control_do(const struct target *t, enum control_command command, const int64_t *arg, size_t nargs, const char *text,
+		int64_t *result)
+{
+	struct control c;
+	int fd = lock_out_others(t->pid);
+	if (fd < 0) {
+		fail("process %d: another preloom command is asking it for something", (int)t->pid);
+		return false;
+	}
+	bool ok = request(t, &c);
+	if (ok) {
+		c.command = (uint32_t)command;
+		for (size_t i = 0; i < nelem(c.arg); i++)
+			c.arg[i] = i < nargs ? arg[i] : 0;
+		snprintf(c.text, sizeof(c.text), "%s", text ? text : "");
+		ok = write_request(t, &c);
+		if (ok && !ring(t->pid, c.sysmon_tid, load_rlx(&c.token)) && errno == EPERM)
+			ok = false;
+		if (!ok)
+			fail("process %d: it cannot be asked: %s", (int)t->pid, strerror(errno));
+	}
+	ok = ok && wait_done(t, &c);
+	close(fd);
+	if (ok)
+		*result = c.result;
+	return ok;
+}
