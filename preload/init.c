@@ -5,11 +5,13 @@
  * system calls of every loaded object are rewritten, and then glibc's own pthread_create runs, whose clone makes a G.
  * Activation needs no file: a daemon may be in a chroot by then.
  */
+#include "../runtime/ending.h"
 #include "../runtime/futex.h"
 #include "../runtime/inspect.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
 #include "../runtime/runtime.h"
+#include "../runtime/tracebuf.h"
 #include "../shims/shim.h"
 #include "dlhook.h"
 #include "loaded.h"
@@ -42,9 +44,7 @@
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
-extern const char entry_baseline[], entry_extended[], entry_baseline_begun[], entry_extended_begun[];
-extern const char entry_raw[], entry_raw_end[];
-extern const char __start_program_text[], __stop_program_text[];
+extern const char entry_baseline[], entry_extended[];
 extern unsigned entry_xsave_size;
 extern const char __ehdr_start[], etext[];
 
@@ -166,27 +166,6 @@ static uintptr_t resume_ip(uintptr_t ip)
 	return site_resume(ip);
 }
 
-static bool within(uintptr_t ip, const char *from, const char *to)
-{
-	return ip >= (uintptr_t)from && ip <= (uintptr_t)to;
-}
-
-/* Where a signal handler is to find the program that it interrupted on the way to or from preloom. */
-static uintptr_t program_ip(uintptr_t ip, uintptr_t *sp)
-{
-	bool not_made = within(ip, entry_baseline, entry_baseline_begun) || ip == (uintptr_t)entry_raw ||
-			within(ip, entry_extended, entry_extended_begun);
-	if (ip >= (uintptr_t)__start_program_text && ip < (uintptr_t)__stop_program_text)
-		return ip;
-	if (!not_made && ip != (uintptr_t)entry_raw_end)
-		return site_original(ip, sp);
-	const struct site *s = site_of_ret(*(const uintptr_t *)*sp);
-	if (!s)
-		return 0;
-	*sp += sizeof(uintptr_t) + RED_ZONE;
-	return not_made ? s->addr : s->next;
-}
-
 /* libc's syscall(): the program asks for one thread's call, without what libc's own functions do around it. */
 static uintptr_t syscall_fn;
 
@@ -260,6 +239,15 @@ static void set_runtime_options(void)
 		rt_opt.maxthreads = (uint32_t)atoi(env);
 }
 
+/* What is to be seen from the first thread on. A recorder reads what its own child writes, not what its grandchildren do. */
+static void inspect_from_start(void)
+{
+	if (options.record && options.record == getppid()) {
+		store_rlx(&ending.attended, 1);
+		trace_start((size_t)options.tracebuf << 20);
+	}
+}
+
 static void rewrite_new(void)
 {
 	rewrite_all();
@@ -290,18 +278,19 @@ static void activate(void)
 		state = Off;
 		return;
 	}
-	arch_leave_slow = shim_leave;
+	arch_thread_begin = shim_thread_begin;
 	shim_is_raw_site = is_raw_site;
 	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	futex_init();
 	sched_init(procs);
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
-				       resume_ip, program_ip };
+				       resume_ip };
 	sig_init(&sc);
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	rt_opt.logfd = open_log();
+	inspect_from_start();
 	state = Active;
 	rewrite_new();
 	dlhook_install(rewrite_new);

@@ -10,6 +10,7 @@
 #include "control.h"
 #include "inspect.h"
 #include "sigimpl.h"
+#include "tracebuf.h"
 
 #define CONTROL_AGAIN (-EAGAIN)
 
@@ -29,8 +30,33 @@ static long set_gomaxprocs(struct control *c, int64_t now)
 	return ret;
 }
 
+static long start_trace(struct control *c, int64_t now)
+{
+	(void)now;
+	return trace_start((size_t)c->arg[0]);
+}
+
+static long stop_trace(struct control *c, int64_t now)
+{
+	(void)c;
+	(void)now;
+	trace_stop();
+	return 0;
+}
+
+static long release_trace(struct control *c, int64_t now)
+{
+	(void)c;
+	(void)now;
+	trace_release();
+	return 0;
+}
+
 static long (*const commands[NControl])(struct control *c, int64_t now) = {
 	[ControlGomaxprocs] = set_gomaxprocs,
+	[ControlTraceStart] = start_trace,
+	[ControlTraceStop] = stop_trace,
+	[ControlTraceRelease] = release_trace,
 };
 
 bool control_rings(const struct ksiginfo *info)

@@ -12,6 +12,9 @@
 enum control_command {
 	ControlNone,
 	ControlGomaxprocs,   /* arg[0]: how many; result: how many there were */
+	ControlTraceStart,   /* arg[0]: bytes for the ring; -EBUSY, -ENOMEM */
+	ControlTraceStop,
+	ControlTraceRelease, /* the ring has been read */
 	NControl
 };
 

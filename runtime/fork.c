@@ -4,6 +4,7 @@
  * buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
  */
 #include "control.h"
+#include "ending.h"
 #include "futex.h"
 #include "tracebuf.h"
 
@@ -74,6 +75,7 @@ void fork_child(bool locked)
 	struct m *m = getm();
 	struct g *g = m->curg;
 	trace_after_fork(m);
+	store_rlx(&ending.attended, 0);
 	if (locked)
 		unlock_own();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */

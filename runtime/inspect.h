@@ -55,8 +55,8 @@ struct inspect_header {
 	uint64_t text_lo, text_hi; /* preloom's own code */
 	uint64_t flags;		   /* address of inspect_flags */
 	/* Filled in by their owners when there is something; 0 else. */
-	uint64_t objtab, control, prof, trace;
-	uint64_t spare[8];
+	uint64_t objtab, control, prof, trace, ending;
+	uint64_t spare[7];
 };
 
 extern struct inspect_header preloom_inspect;

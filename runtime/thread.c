@@ -4,6 +4,7 @@
  * frame at the top of the new stack, result 0. A G that ends leaves its stack first; only on g0 the word that
  * pthread_join waits for is cleared, because from then on the stack may be somebody else's.
  */
+#include "ending.h"
 #include "futex.h"
 #include "tracebuf.h"
 
@@ -140,6 +141,7 @@ _Noreturn void thread_exit(int code)
 		sched.main_exit_code = code;
 	if (atomic_fetch_sub(&sched.ngs, 1) == 1) {
 		stats_print();
+		process_ending();
 		os_exit_process(sched.main_exit_code);
 	}
 	arch_mcall(exit_m);

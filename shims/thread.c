@@ -1,4 +1,5 @@
 /* thread.c - a thread's life and identity: exit, ids, robust list, exec, FS, rseq. */
+#include "../runtime/ending.h"
 #include "shim.h"
 
 #define ARCH_SET_GS 0x1001
@@ -14,6 +15,7 @@ long shim_exit(struct regs *r)
 long shim_exit_group(struct regs *r)
 {
 	stats_print();
+	process_ending();
 	return shim_raw(r);
 }
 
