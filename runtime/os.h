@@ -33,6 +33,11 @@ void *os_mmap(size_t size);		/* private, zero, readable and writable; NULL when 
 void *os_reserve(size_t size);		/* the same without a commit charge and without huge pages */
 void os_munmap(void *p, size_t size);
 int os_madvise(void *p, size_t size, int advice);
+struct os_range {
+	void *p;
+	size_t size;
+};
+long os_madvise_ranges(const struct os_range *v, uint32_t n, int advice); /* bytes done, in order, or -errno */
 int os_mprotect(void *p, size_t size, int prot);
 
 /* Gives the calling kernel thread its pointer to m (GS base), timer slack and alternate signal stack. */

@@ -174,6 +174,13 @@ int os_madvise(void *p, size_t size, int advice)
 	return (int)sys3(__NR_madvise, p, size, advice);
 }
 
+#define PIDFD_SELF -10000 /* the process's own, Linux 6.15 */
+
+long os_madvise_ranges(const struct os_range *v, uint32_t n, int advice)
+{
+	return sys5(__NR_process_madvise, PIDFD_SELF, v, n, advice, 0);
+}
+
 int os_mprotect(void *p, size_t size, int prot)
 {
 	return (int)sys3(__NR_mprotect, p, size, prot);

@@ -1,9 +1,7 @@
 /* stack.c - the pool that glibc's thread stacks come from.
  *
  * Address space is reserved in large regions, readable and writable, without a commit charge and without huge pages;
- * neighbours merge, so a region is one entry in the kernel's map however many stacks it holds. Guard pages are
- * installed in the page tables (MADV_GUARD_INSTALL, Linux 6.13); before that by mprotect, which splits the map, so
- * thread counts then stop at vm.max_map_count.
+ * neighbours merge, so a region is one entry in the kernel's map however many stacks it holds. Guards: stackguard.c.
  *
  * A stack is a slot of a region; all slots of a region have one size. A slot keeps its guard when it is freed: whoever
  * takes it next mostly asks for the same one. What it takes must read as zero, though (glibc relies on that for its
@@ -19,49 +17,18 @@
  * Rejected: cleaning at each death. Dropping all pages of one stack and removing its guard is 15 µs, because the kernel
  * walks every entry of 8 MiB.
  */
-#include "runtime.h"
-#include <asm/errno.h>
+#include "stackimpl.h"
 #include <linux/mman.h>
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
-#endif
-
-#define PAGE 4096UL
 #define TABLE (2UL << 20) /* what one page of page-table entries maps */
 #define MAX_REGIONS 4096
 #define MAX_REGION (64ULL << 30)
 #define MIN_SLOTS 4
-#define NONE UINT32_MAX
 
 #define KEEP (2 * PAGE) /* glibc's descriptor, thread-local storage, and the frames of a simple thread */
 #define DIRTY_MAX 32
 #define DIRTY_BYTES (128UL << 20)
 #define WARM_MAX 1024
-
-enum slotflag {
-	Closed = 1,    /* mapped without access, not yet opened */
-	OddGuard = 2,  /* has guards elsewhere than at its bottom */
-	Protected = 4, /* mprotect was used */
-};
-
-/* Belongs to whoever has the stack; while it is free, to the lock. */
-struct slot {
-	uint32_t next;	/* list of free slots */
-	uint32_t guard; /* pages at the bottom that are a guard */
-	uint32_t gone;	/* pages that were unmapped, while others are in use */
-	uint32_t flags;
-};
-
-struct region {
-	uintptr_t lo, hi;
-	size_t size;	    /* bytes of a slot */
-	uint32_t used;	    /* slots handed out at least once */
-	uint32_t nslots;
-	uint32_t warm, clean; /* free slots */
-	struct slot *slots;
-};
 
 struct freed {
 	struct region *r;
@@ -73,7 +40,6 @@ static struct region regions[MAX_REGIONS]; /* ascending in time, never removed; 
 static _Atomic uint32_t nregions;
 static _Atomic uint32_t last_hit;
 static uint64_t nslots_total;
-static bool guards_by_mprotect;
 static struct freed dirty[DIRTY_MAX]; /* newest last */
 static uint32_t ndirty, nwarm;
 
@@ -92,7 +58,7 @@ static bool within(const struct region *r, uintptr_t addr)
 	return addr >= r->lo && addr < r->hi;
 }
 
-static struct region *region_of(uintptr_t addr)
+struct region *stack_region(uintptr_t addr)
 {
 	uint32_t n = load_acq(&nregions), hint = load_rlx(&last_hit);
 	if (hint < n && within(&regions[hint], addr))
@@ -105,65 +71,19 @@ static struct region *region_of(uintptr_t addr)
 	return NULL;
 }
 
-static uint32_t index_of(const struct region *r, uintptr_t addr)
-{
-	return (uint32_t)((addr - r->lo) / r->size);
-}
-
-static uintptr_t slot_lo(const struct region *r, uint32_t i)
-{
-	return r->lo + (uintptr_t)i * r->size;
-}
-
 bool stack_contains(uintptr_t addr)
 {
-	return region_of(addr) != NULL;
+	return stack_region(addr) != NULL;
 }
 
 bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi)
 {
-	struct region *r = region_of(addr);
+	struct region *r = stack_region(addr);
 	if (!r)
 		return false;
-	*lo = slot_lo(r, index_of(r, addr));
+	*lo = slot_lo(r, slot_of(r, addr));
 	*hi = *lo + r->size;
 	return true;
-}
-
-/* --- guards --- */
-
-static int guard_set(uintptr_t addr, size_t size)
-{
-	if (!guards_by_mprotect) {
-		int err = os_madvise((void *)addr, size, MADV_GUARD_INSTALL);
-		if (err != -EINVAL)
-			return err;
-		guards_by_mprotect = true;
-	}
-	return os_mprotect((void *)addr, size, PROT_NONE);
-}
-
-static int guard_clear(uintptr_t addr, size_t size)
-{
-	if (guards_by_mprotect)
-		return os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
-	return os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
-}
-
-/* Makes [lo, lo+size) of a slot its guard, and nothing else. */
-static int guard_resize(struct region *r, uint32_t i, size_t size)
-{
-	struct slot *s = &r->slots[i];
-	uintptr_t lo = slot_lo(r, i);
-	size_t old = s->guard * PAGE;
-	int err = 0;
-	if (size > old)
-		err = guard_set(lo + old, size - old);
-	else if (size < old)
-		err = guard_clear(lo + size, old - size);
-	if (err == 0)
-		s->guard = (uint32_t)(size / PAGE);
-	return err;
 }
 
 /* --- regions --- */
@@ -242,7 +162,7 @@ static bool take_dirty_locked(size_t size, struct freed *f)
 	return false;
 }
 
-enum stage { Dirty, Warm, Clean, Nothing };
+enum stage { Dirty, Warm, Clean, Untouched, Nothing };
 
 static enum stage take_locked(size_t size, struct freed *f)
 {
@@ -260,14 +180,35 @@ static enum stage take_locked(size_t size, struct freed *f)
 			return Clean;
 		if (f->r->used < f->r->nslots) {
 			f->i = f->r->used++;
-			return Clean;
+			return Untouched;
 		}
 	}
 	f->r = region_new_locked(size);
 	if (!f->r)
 		return Nothing;
 	f->i = f->r->used++;
-	return Clean;
+	return Untouched;
+}
+
+uint32_t stack_take_ahead(struct region *r, uint32_t max, uint32_t *first)
+{
+	lock(&stack_lk);
+	uint32_t n = r->nslots - r->used;
+	r->ahead = 2 * r->ahead + 1 < max ? 2 * r->ahead + 1 : max;
+	if (n > r->ahead)
+		n = r->ahead;
+	*first = r->used;
+	r->used += n;
+	unlock(&stack_lk);
+	return n;
+}
+
+void stack_give_ahead(struct region *r, uint32_t first, uint32_t n)
+{
+	lock(&stack_lk);
+	for (uint32_t i = first + n; i > first; i--)
+		push_locked(r, &r->clean, i - 1);
+	unlock(&stack_lk);
 }
 
 /* All but the top. */
@@ -300,9 +241,9 @@ void *stack_alloc(size_t size)
 		return NULL;
 	if (stage == Dirty)
 		cool(&f);
-	if (stage != Clean)
+	if (stage == Dirty || stage == Warm)
 		zero_top(&f);
-	f.r->slots[f.i].flags = Closed;
+	f.r->slots[f.i].flags = stage == Untouched ? Closed | Fresh : Closed;
 	return (void *)slot_lo(f.r, f.i);
 }
 
@@ -338,12 +279,7 @@ static void slot_free(struct region *r, uint32_t i)
 	struct freed batch[DIRTY_MAX];
 	uint32_t n = 0;
 	bool keep_warm = false;
-	if (s->flags & Protected)
-		os_mprotect((void *)slot_lo(r, i), r->size, PROT_READ | PROT_WRITE);
-	if (s->flags & OddGuard || (s->flags & Protected && guards_by_mprotect)) {
-		guard_clear(slot_lo(r, i), r->size);
-		s->guard = 0;
-	}
+	slot_unprotect(r, i);
 	s->flags = s->gone = 0;
 	lock(&stack_lk);
 	if (ndirty == DIRTY_MAX || (ndirty && (ndirty + 1) * r->size > DIRTY_BYTES)) {
@@ -376,85 +312,15 @@ static void unmap(struct region *r, uint32_t i, uintptr_t addr, size_t size)
 /* munmap. */
 bool stack_free(uintptr_t addr, size_t size)
 {
-	struct region *r = region_of(addr);
+	struct region *r = stack_region(addr);
 	if (!r)
 		return false;
 	while (size && addr < r->hi) {
-		uint32_t i = index_of(r, addr);
+		uint32_t i = slot_of(r, addr);
 		size_t rest = slot_lo(r, i) + r->size - addr, n = size < rest ? size : rest;
 		unmap(r, i, addr, n);
 		addr += n;
 		size -= n;
 	}
 	return true;
-}
-
-/* --- protection --- */
-
-/* No access to [addr, addr+size), which need not be the bottom of the slot. */
-static int close_part(struct region *r, uint32_t i, uintptr_t addr, size_t size)
-{
-	struct slot *s = &r->slots[i];
-	uintptr_t guard_hi = slot_lo(r, i) + s->guard * PAGE;
-	/* Data in pages that become a guard is lost: at the end of a stack there is none. */
-	if (addr <= guard_hi)
-		return addr + size > guard_hi ? guard_resize(r, i, addr + size - slot_lo(r, i)) : 0;
-	s->flags |= Protected;
-	return os_mprotect((void *)addr, size, PROT_NONE);
-}
-
-static int open_part(struct region *r, uint32_t i, uintptr_t addr, size_t size)
-{
-	struct slot *s = &r->slots[i];
-	uintptr_t lo = slot_lo(r, i), guard_hi = lo + s->guard * PAGE;
-	int err = 0;
-	if (s->flags & Protected)
-		err = os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
-	if (err || (addr >= guard_hi && !(s->flags & OddGuard)))
-		return err;
-	if (addr + size >= guard_hi && !(s->flags & OddGuard))
-		return guard_resize(r, i, addr - lo);
-	s->flags |= OddGuard;
-	return guard_clear(addr, size);
-}
-
-/* The stack was mapped without access: all but [addr, addr+size) stays so. */
-static int open_first(struct region *r, uint32_t i, uintptr_t addr, size_t size)
-{
-	uintptr_t end = slot_lo(r, i) + r->size;
-	int err = guard_resize(r, i, addr - slot_lo(r, i));
-	r->slots[i].flags &= ~(uint32_t)Closed;
-	if (err || addr + size == end)
-		return err;
-	r->slots[i].flags |= OddGuard;
-	return guard_set(addr + size, end - addr - size);
-}
-
-/* mprotect within a slot. glibc maps a stack without access and then opens all but the guard; other programs map it
- * open and then close the guard: both must end with guards below and an open stack. */
-int stack_protect(uintptr_t addr, size_t size, int prot)
-{
-	struct region *r = region_of(addr);
-	uint32_t i = index_of(r, addr);
-	struct slot *s = &r->slots[i];
-	if (prot == PROT_NONE)
-		return s->flags & Closed ? 0 : close_part(r, i, addr, size);
-	if (s->flags & Closed) {
-		int err = open_first(r, i, addr, size);
-		if (err || prot == (PROT_READ | PROT_WRITE))
-			return err;
-	}
-	if (prot == (PROT_READ | PROT_WRITE))
-		return open_part(r, i, addr, size);
-	s->flags |= Protected;
-	return os_mprotect((void *)addr, size, prot);
-}
-
-/* The stack at lo is open but for its first n bytes. */
-int stack_guard(uintptr_t lo, size_t n)
-{
-	struct region *r = region_of(lo);
-	uint32_t i = index_of(r, lo);
-	r->slots[i].flags &= ~(uint32_t)Closed;
-	return guard_resize(r, i, n);
 }

@@ -207,6 +207,20 @@ int os_madvise(void *p, size_t size, int advice)
 	return 0;
 }
 
+long os_madvise_ranges(const struct os_range *v, uint32_t n, int advice)
+{
+	long done = 0;
+	if (fake.no_ranges)
+		return -9;
+	for (uint32_t i = 0; i < n; i++) {
+		int err = os_madvise(v[n - 1 - i].p, v[n - 1 - i].size, advice); /* so that the caller's own is the last */
+		if (err)
+			return err;
+		done += (long)v[i].size;
+	}
+	return done;
+}
+
 int os_mprotect(void *p, size_t size, int prot)
 {
 	fake.mprotects++;

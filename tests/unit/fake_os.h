@@ -72,6 +72,7 @@ struct fake {
 	struct m *kicked;
 	int ticks;
 
+	bool no_ranges; /* the kernel has no process_madvise for oneself */
 	int guard_error; /* what MADV_GUARD_INSTALL returns */
 	int madvises[256], mprotects;
 	uintptr_t guard_lo, guard_hi; /* of the last guard, by either way */

@@ -182,6 +182,7 @@ END_TEST
 START_TEST(a_guard_costs_no_map_entry)
 {
 	fake_start(1);
+	fake.no_ranges = true;
 	uintptr_t p = (uintptr_t)get(SIZE);
 	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], 1);
 	ck_assert_int_eq(fake.mprotects, 0);
@@ -206,6 +207,7 @@ END_TEST
 START_TEST(the_next_user_finds_the_guard_in_place)
 {
 	fake_start(1);
+	fake.no_ranges = true;
 	char *p = get(SIZE);
 	stack_free((uintptr_t)p, SIZE);
 	ck_assert_ptr_eq(get(SIZE), p);
@@ -217,6 +219,7 @@ END_TEST
 START_TEST(the_next_user_may_want_another_guard)
 {
 	fake_start(1);
+	fake.no_ranges = true;
 	char *p = get(SIZE);
 	stack_free((uintptr_t)p, SIZE);
 	ck_assert_ptr_eq(get_guarded(SIZE, 4 * PAGE), p);
@@ -226,6 +229,48 @@ START_TEST(the_next_user_may_want_another_guard)
 	stack_free((uintptr_t)p, SIZE);
 	ck_assert_ptr_eq(get_guarded(SIZE, 0), p);
 	ck_assert_int_eq(fake.madvises[MADV_GUARD_REMOVE], 1);
+}
+END_TEST
+
+/* 1, then 3, 7 and 15 at a time beside the one that is wanted. */
+START_TEST(guards_are_made_ahead)
+{
+	fake_start(1);
+	stack_free((uintptr_t)get(PAGE * 8), PAGE * 8); /* counts for nothing here: another size */
+	int before = fake.madvises[MADV_GUARD_INSTALL];
+	for (int i = 0; i < 2; i++)
+		get(SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], before + 2);
+	get(SIZE);
+	int made = fake.madvises[MADV_GUARD_INSTALL];
+	ck_assert_int_gt(made, before + 2);
+	get(SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], made);
+}
+END_TEST
+
+START_TEST(a_guard_made_ahead_may_be_the_wrong_one)
+{
+	fake_start(1);
+	get(SIZE);
+	char *q = get_guarded(SIZE, 0);
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_REMOVE], 1);
+	stack_free((uintptr_t)q, SIZE);
+	ck_assert_ptr_eq(get_guarded(SIZE, 2 * PAGE), q);
+	ck_assert_uint_eq(fake.guard_lo, (uintptr_t)q);
+	ck_assert_uint_eq(fake.guard_hi, (uintptr_t)q + 2 * PAGE);
+}
+END_TEST
+
+START_TEST(without_ranges_each_guard_is_made_by_itself)
+{
+	fake_start(1);
+	fake.no_ranges = true;
+	for (int i = 0; i < 10; i++) {
+		uintptr_t p = (uintptr_t)get(SIZE);
+		ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], i + 1);
+		ck_assert_uint_eq(fake.guard_lo, p);
+	}
 }
 END_TEST
 
@@ -260,4 +305,5 @@ UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_z
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
 	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
 	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
+	  guards_are_made_ahead, a_guard_made_ahead_may_be_the_wrong_one, without_ranges_each_guard_is_made_by_itself,
 	  an_old_kernel_has_guards_by_mprotect, another_error_is_the_caller_s)
