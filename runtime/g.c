@@ -3,13 +3,21 @@
  * G's are never given back to the kernel: a stale (g, number) pair or a table walk may always look at one. The table,
  * indexed by slot, is made in pieces: address space for all would be much of a small RLIMIT_AS. The thread id encodes the
  * slot, and a generation so that a dead thread's id does not come back soon: bit 29 set (above any pid_max, below futex's
- * owner-died and waiters bits), 8 bits of generation, 21 bits of slot.
+ * owner-died and waiters bits), bit 28 clear (else the thread's CPU clock would have the number of no clock), 7 bits of
+ * generation, 21 bits of slot.
+ *
+ * Mutexes shared between processes know their owner by this id, so two processes must not use the same ones: all of a
+ * process's are shifted by a number made of its pid. Multiples of the golden ratio lie as far from each other as may
+ * be; ids of two processes can only meet where their threads fill the space between, thousands of slots for a
+ * thousand processes.
  */
 #include "inspect.h"
 #include "runtime.h"
 
 #define MAX_SLOTS (1u << 21)
 #define TID_BASE (1u << 29)
+#define TID_BITS ((1u << 28) - 1)
+#define GOLDEN_RATIO 0x9e3779b1u /* times 2^32 */
 #define PIECE 4096u /* slots */
 #define SLAB (256u << 10) /* mapped as such: pages are touched as they are needed */
 
@@ -19,6 +27,7 @@ static _Atomic uint32_t nslots;
 static struct lock allg_lock = LOCK_INIT(RankAllg);
 static struct g *slab;
 static uint32_t slab_left;
+static uint32_t tid_shift;
 
 uint32_t g_count(void)
 {
@@ -41,7 +50,7 @@ void g_describe_table(struct inspect_header *h)
 struct g *g_by_tid(uint32_t tid)
 {
 	if (tid & TID_BASE) {
-		uint32_t slot = tid & (MAX_SLOTS - 1);
+		uint32_t slot = (tid - tid_shift) & (MAX_SLOTS - 1);
 		struct g *g = slot < g_count() ? g_at(slot) : NULL;
 		return g && g->tid == tid && load_acq(&g->status) != Gdead ? g : NULL;
 	}
@@ -84,14 +93,14 @@ static struct g *g_fresh(void)
 
 static void g_reset(struct g *g)
 {
-	uint32_t gen = g->tid >> 21 & 0xff;
+	uint32_t gen = (g->tid - tid_shift) >> 21;
 	uint64_t wait = load_rlx(&g->wait); /* its number must go on rising: somebody may keep an old one */
 	uint32_t slot = g->slot;
 	struct g zero = { 0 };
 	*g = zero;
 	store_rlx(&g->status, Gdead);
 	g->slot = slot;
-	g->tid = TID_BASE | ((gen + 1) & 0xff) << 21 | slot;
+	g->tid = TID_BASE | ((((gen + 1) << 21 | slot) + tid_shift) & TID_BITS);
 	store_rlx(&g->wait, wait & ~0xffffffffULL);
 	g->goid = atomic_fetch_add_explicit(&sched.goidgen, 1, memory_order_relaxed) + 1;
 }
@@ -151,12 +160,18 @@ void g_free(struct g *g)
 	unlock(&sched.lock);
 }
 
+void g_set_pid(int pid)
+{
+	tid_shift = (uint32_t)pid * GOLDEN_RATIO >> 11;
+}
+
 /* In the child of a fork only `self` lives; the others' memory stays theirs, as stale pointers may remain. */
 void g_reinit_after_fork(struct g *self)
 {
 	sched.gfree = NULL;
 	sched.ngfree = 0;
 	store_rlx(&allg_lock.v, 0);
+	g_set_pid(os_getpid());
 	for (uint32_t i = 0; i < load_rlx(&nslots); i++) {
 		struct g *g = g_at(i);
 		if (!g || g == self)

@@ -321,6 +321,7 @@ void sched_init(int gomaxprocs)
 	procresize(gomaxprocs);
 	bound_init();
 	acquirep(&allp[0]);
+	g_set_pid(os_getpid());
 	struct g *g = g_new();
 	g->tid = (uint32_t)os_getpid();
 	g->fs = arch_get_fs();

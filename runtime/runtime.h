@@ -335,6 +335,7 @@ void g_free(struct g *g);
 struct g *g_by_tid(uint32_t tid);
 struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
 uint32_t g_count(void);
+void g_set_pid(int pid); /* thread ids are made with it */
 void g_reinit_after_fork(struct g *self);
 
 /* park.c */
