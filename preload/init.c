@@ -264,10 +264,11 @@ static void activate(void)
 	}
 	int procs = options_gomaxprocs();
 	detect_cpu();
-	void *gettime = vdso_symbol("__vdso_clock_gettime");
+	void *gettime = vdso_symbol("__vdso_clock_gettime"), *getres = vdso_symbol("__vdso_clock_getres");
 	os_set_vdso(gettime);
-	time_set_vdso(gettime);
+	time_set_vdso(gettime, getres);
 	vdso_replace(gettime, (void *)time_vdso_clock_gettime);
+	vdso_replace(getres, (void *)time_vdso_clock_getres);
 	set_runtime_options();
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,

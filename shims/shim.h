@@ -71,8 +71,9 @@ int64_t deadline_after(int64_t ns);	  /* monotonic, saturated */
 int64_t deadline_of_walltime(int64_t ns); /* CLOCK_REALTIME → monotonic; 1 if it is past */
 
 int64_t g_cputime(struct g *g); /* ns on a CPU */
-void time_set_vdso(void *clock_gettime);
+void time_set_vdso(void *clock_gettime, void *clock_getres);
 int time_vdso_clock_gettime(int clock, struct ktimespec *ts);
+int time_vdso_clock_getres(int clock, struct ktimespec *ts);
 
 /* A kernel thread or process that shares our memory but is not an M: its calls go to the kernel. */
 extern struct m foreign_m;

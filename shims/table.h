@@ -35,6 +35,7 @@ SYSCALL(__NR_futex, shim_futex)
 SYSCALL(__NR_nanosleep, shim_nanosleep)
 SYSCALL(__NR_clock_nanosleep, shim_clock_nanosleep)
 SYSCALL(__NR_clock_gettime, shim_clock_gettime)
+SYSCALL(__NR_clock_getres, shim_clock_getres)
 SYSCALL(__NR_sched_yield, shim_sched_yield)
 
 /* signals */

@@ -100,14 +100,24 @@ long shim_clock_gettime(struct regs *r)
 	return user_write(A2(r), &ts, sizeof(ts)) ? -EFAULT : 0;
 }
 
-/* --- in place of the vDSO's clock_gettime, which would ask the kernel for the CPU time of an M --- */
+static const struct ktimespec resolution = { 0, 1 };
+
+long shim_clock_getres(struct regs *r)
+{
+	if (!clock_owner((int)A1(r)))
+		return shim_raw(r);
+	return A2(r) && user_write(A2(r), &resolution, sizeof(resolution)) ? -EFAULT : 0;
+}
+
+/* --- in place of the vDSO's functions, which would ask the kernel for the CPU clock of an M --- */
 
 typedef int vdso_fn(int, struct ktimespec *);
-static vdso_fn *real_vdso;
+static vdso_fn *real_vdso, *real_vdso_getres;
 
-void time_set_vdso(void *fn)
+void time_set_vdso(void *gettime, void *getres)
 {
-	real_vdso = (vdso_fn *)fn;
+	real_vdso = (vdso_fn *)gettime;
+	real_vdso_getres = (vdso_fn *)getres;
 }
 
 /* Called by libc, not through the entry stub: returns 0 or -errno. */
@@ -121,5 +131,17 @@ int time_vdso_clock_gettime(int clock, struct ktimespec *ts)
 		return (int)sys2(__NR_clock_gettime, clock, ts);
 	int64_t ns = g_cputime(g);
 	*ts = (struct ktimespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+	return 0;
+}
+
+int time_vdso_clock_getres(int clock, struct ktimespec *ts)
+{
+	if (clock >= 0 && clock != CLOCK_THREAD_CPUTIME_ID)
+		return real_vdso_getres(clock, ts);
+	struct m *m = getm();
+	if (!m || m->foreign || !clock_owner(clock))
+		return (int)sys2(__NR_clock_getres, clock, ts);
+	if (ts)
+		*ts = resolution;
 	return 0;
 }
