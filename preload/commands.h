@@ -15,7 +15,7 @@
 	X(help, "[COMMAND]", "say how a command is used")
 
 #define COMMANDS_INSPECT(X)                                                   \
-	X(dump, "PID", "print what every thread of a process does")           \
+	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--system] PID", "print what every thread of a process does") \
 	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \
 	X(trace, "[--seconds N] [-o FILE.json] [--size MB] [--buffer MB] PID", "record what the scheduler does, for Perfetto or chrome://tracing") \
 	X(version, "[PID]", "say which version this is, or which one a process runs")

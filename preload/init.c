@@ -44,7 +44,9 @@
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
-extern const char entry_baseline[], entry_extended[];
+extern const char entry_baseline[], entry_extended[], entry_baseline_begun[], entry_extended_begun[];
+extern const char entry_raw[], entry_raw_end[];
+extern const char __start_program_text[], __stop_program_text[];
 extern unsigned entry_xsave_size;
 extern const char __ehdr_start[], etext[];
 
@@ -166,6 +168,27 @@ static uintptr_t resume_ip(uintptr_t ip)
 	return site_resume(ip);
 }
 
+static bool within(uintptr_t ip, const char *from, const char *to)
+{
+	return ip >= (uintptr_t)from && ip <= (uintptr_t)to;
+}
+
+/* Where a signal handler is to find the program that it interrupted on the way to or from preloom. */
+static uintptr_t program_ip(uintptr_t ip, uintptr_t *sp)
+{
+	bool not_made = within(ip, entry_baseline, entry_baseline_begun) || ip == (uintptr_t)entry_raw ||
+			within(ip, entry_extended, entry_extended_begun);
+	if (ip >= (uintptr_t)__start_program_text && ip < (uintptr_t)__stop_program_text)
+		return ip;
+	if (!not_made && ip != (uintptr_t)entry_raw_end)
+		return site_original(ip, sp);
+	const struct site *s = site_of_ret(*(const uintptr_t *)*sp);
+	if (!s)
+		return 0;
+	*sp += sizeof(uintptr_t) + RED_ZONE;
+	return not_made ? s->addr : s->next;
+}
+
 /* libc's syscall(): the program asks for one thread's call, without what libc's own functions do around it. */
 static uintptr_t syscall_fn;
 
@@ -279,14 +302,14 @@ static void activate(void)
 		state = Off;
 		return;
 	}
-	arch_thread_begin = shim_thread_begin;
+	arch_leave_slow = shim_leave;
 	shim_is_raw_site = is_raw_site;
 	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	futex_init();
 	sched_init(procs);
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
-				       resume_ip };
+				       resume_ip, program_ip };
 	sig_init(&sc);
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */

@@ -76,6 +76,9 @@ const struct site *site_of_addr(uintptr_t ip); /* ip in [span, span_end) or == n
  * following instructions were displaced -> their copy. */
 uintptr_t site_resume(uintptr_t ip);
 
+/* An address in a trampoline -> the program's own that it stands for, and the stack pointer there; others -> 0. */
+uintptr_t site_original(uintptr_t ip, uintptr_t *sp);
+
 /* Where to resume with the site's own stack pointer so that the call is made again with the registers as they are.
  * rax must hold the number if it is not constant; otherwise it is loaded again. */
 uintptr_t site_restart(const struct site *s);

@@ -79,6 +79,33 @@ const struct site *site_of_ret(uintptr_t ret)
 	return NULL;
 }
 
+/* The site whose trampoline has ip. */
+static const struct site *site_of_tramp(uintptr_t ip)
+{
+	for (struct table *t = table_first(); t; t = table_next(t)) {
+		size_t lo = 0, hi = t->n;
+
+		if (ip < t->tramp || ip >= t->tramp_end)
+			continue;
+		while (hi - lo > 1) {
+			size_t mid = lo + (hi - lo) / 2;
+			if (t->site[mid].ret <= ip)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		/* Behind the return address of one, perhaps in what the next displaced. */
+		while (hi < t->n && !t->site[hi].tramp)
+			hi++;
+		if (hi < t->n && ip >= t->site[hi].tramp)
+			return &t->site[hi];
+		while (lo > 0 && !t->site[lo].tramp)
+			lo--;
+		return t->site[lo].tramp && ip >= t->site[lo].tramp ? &t->site[lo] : NULL;
+	}
+	return NULL;
+}
+
 const struct site *site_of_addr(uintptr_t ip)
 {
 	for (struct table *t = table_first(); t; t = table_next(t)) {
@@ -110,6 +137,13 @@ uintptr_t site_resume(uintptr_t ip)
 		return ip;
 	copy = tramp_copy_of(s, ip);
 	return copy ? copy : ip;
+}
+
+uintptr_t site_original(uintptr_t ip, uintptr_t *sp)
+{
+	const struct site *s = site_of_tramp(ip);
+
+	return s ? tramp_original(s, ip, sp) : 0;
 }
 
 uintptr_t site_restart(const struct site *s)

@@ -16,6 +16,8 @@
 #define NSEC_PER_USEC 1000LL
 
 #define likely(x) __builtin_expect(!!(x), 1)
+/* Text of ours that runs as the program's: it holds no lock and has no G in a state between two. */
+#define PROGRAM_TEXT __attribute__((section("program_text")))
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define nelem(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))

@@ -2,6 +2,7 @@
  */
 #include "ending.h"
 #include "inspect.h"
+#include "objtab.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -29,6 +30,7 @@ void inspect_init(uintptr_t text_lo, uintptr_t text_hi)
 	h->text_lo = text_lo;
 	h->text_hi = text_hi;
 	h->flags = (uintptr_t)&inspect_flags;
+	h->objtab = (uintptr_t)&objtab;
 	h->trace = (uintptr_t)&tracebuf;
 	h->ending = (uintptr_t)&ending;
 	atomic_thread_fence(memory_order_release); /* the rest is there before the mark that says so */

@@ -69,6 +69,9 @@ struct sig_config {
 	uintptr_t (*next_ip)(uintptr_t ret);	/* return address in a trampoline -> address behind the site's syscall */
 	uintptr_t (*restart_ip)(uintptr_t ret); /* ... -> where the site makes its call again */
 	uintptr_t (*resume_ip)(uintptr_t ip);	/* an address in a displaced span -> its copy; others -> themselves */
+	/* An address in a trampoline or the entry stub that stands for one of the program's -> that one, and its stack pointer;
+	 * 0: there is none. */
+	uintptr_t (*program_ip)(uintptr_t ip, uintptr_t *sp);
 };
 
 /* sigproc.c: beginnings and ends */

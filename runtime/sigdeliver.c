@@ -9,6 +9,7 @@
 
 _Static_assert(offsetof(struct g, preempt) == offsetof(struct g, inshim) + 4, "arch_sig_commit");
 _Static_assert(offsetof(struct g, interrupt) == offsetof(struct g, inshim) + 8, "arch_sig_commit");
+_Static_assert(offsetof(struct g, inshim) == OFF_G_INSHIM && offsetof(struct g, xstate) == OFF_G_XSTATE, "arch_leave");
 
 static uintptr_t sigstack_top(void)
 {

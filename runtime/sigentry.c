@@ -3,10 +3,12 @@
  * It runs on the M's signal stack with asynchronous signals blocked, so it never nests except for a fault in a copy from
  * or to the program. What it may do depends on what it interrupted:
  *
- * User      the program, in the G's own code: no lock of ours is held. Takes the signal to its target, and if that is
+ * Program   the program, in the G's own code: no lock of ours is held. Takes the signal to its target, and if that is
  *           this G, or the G shall be preempted, writes frames on the G's stack and lets the kernel "return" into the
  *           handler. So the G never stays on the M's signal stack and may go on with another M.
- * Commit    the rt_sigreturn that leaves preloom, not yet executed: the same, the context is the one it restores.
+ *           Places between preloom and the program count as the program, each with the context that it leads to: the
+ *           rt_sigreturn that leaves preloom, the last look at the notes and what follows it (arch_leave), trampolines
+ *           and the beginning of the entry stub. In none of these would anybody look for what the handler put aside.
  * Blocking  around a raw blocking call: no lock is held and the P is given up. Takes the signal in; if the G is to be
  *           interrupted the call fails with EINTR instead of starting.
  * Asleep    an M without a P that sleeps on its note: the same.
@@ -21,7 +23,7 @@
 #include "sigframe.h"
 #include "sigimpl.h"
 
-enum where { Foreign, User, Commit, Blocking, Asleep, Ours };
+enum where { Foreign, Program, Blocking, Asleep, Ours };
 
 void sig_push(struct kuc *c, struct g *g, struct sigdelivery *d);
 
@@ -36,9 +38,9 @@ static struct m *m_of_thread(void)
 	return gs ? getm() : NULL;
 }
 
-static bool in_commit(uintptr_t ip)
+static bool between(uintptr_t ip, const char *begin, const char *end)
 {
-	return ip >= (uintptr_t)arch_commit_begin && ip < (uintptr_t)arch_commit_end;
+	return ip >= (uintptr_t)begin && ip < (uintptr_t)end;
 }
 
 static bool on_g0(const struct m *m, uintptr_t sp)
@@ -46,21 +48,44 @@ static bool on_g0(const struct m *m, uintptr_t sp)
 	return sp - (uintptr_t)m->g0stack <= m->g0size;
 }
 
-static enum where where_is(const struct m *m, const struct kuc *uc)
+/* Is it the program's code, or does it lead there? Then c is the program's context. */
+static bool in_program(const struct m *m, const struct kuc *uc, struct kuc *c)
+{
+	const struct g *g = m->curg;
+	uintptr_t ip = uc->ip, sp = uc->sp;
+	if (!g || !m->p)
+		return false;
+	if (between(ip, arch_commit_begin, arch_commit_end)) {
+		*c = *(const struct kuc *)uc->di;
+		return true;
+	}
+	*c = *uc;
+	if (between(ip, arch_leave_begin, arch_leave_end)) {
+		arch_sig_leaving(c, g->regs);
+		return true;
+	}
+	if (load_rlx(&g->inshim) || on_g0(m, uc->sp))
+		return false;
+	if (!text_is_ours(ip))
+		return true;
+	c->ip = sig_cfg.program_ip ? sig_cfg.program_ip(ip, &sp) : 0;
+	c->sp = sp;
+	return c->ip != 0;
+}
+
+static enum where where_is(const struct m *m, const struct kuc *uc, struct kuc *c)
 {
 	const struct g *g = m ? m->curg : NULL;
 	uintptr_t ip = uc->ip;
 	if (!m || m->foreign)
 		return Foreign;
-	if (g && in_commit(ip))
-		return Commit;
+	if (in_program(m, uc, c))
+		return Program;
 	/* One past the end: the call was interrupted. */
 	if (g && !m->p && ip >= (uintptr_t)arch_blocking_begin && ip <= (uintptr_t)arch_blocking_end)
 		return Blocking;
 	if (load_rlx(&m->waitsig) && !m->p)
 		return Asleep;
-	if (g && m->p && !load_rlx(&g->inshim) && !on_g0(m, uc->sp) && !text_is_ours(ip))
-		return User;
 	return Ours;
 }
 
@@ -73,11 +98,10 @@ static void preempted(void)
 		preempt_park();
 }
 
-/* Replaces the frame that the kernel will return from. */
-static void deliver_here(struct m *m, struct kuc *uc, const struct kuc *from)
+/* Replaces the frame that the kernel will return from by the program's context c, if there is something to do on top of it. */
+static void deliver_here(struct m *m, struct kuc *uc, struct kuc c)
 {
 	struct g *g = m->curg;
-	struct kuc c = *from;
 	struct sigdelivery d;
 	bool any = false;
 	while (load_acq(&g->interrupt) && sig_next(g, &d)) {
@@ -188,7 +212,8 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	struct m *m = m_of_thread();
 	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0 && fixed_up(uc))
 		return;
-	enum where w = where_is(m, uc);
+	struct kuc c;
+	enum where w = where_is(m, uc, &c);
 	bool bell = unlikely(sig == preempt_signal && control_rings(info));
 	if (w == Foreign) {
 		if (!bell)
@@ -213,13 +238,9 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	if (!kick)
 		take_in(m, sig, info, uc);
 	switch (w) {
-	case User:
+	case Program:
 		sig_drain();
-		deliver_here(m, uc, uc);
-		break;
-	case Commit:
-		sig_drain();
-		deliver_here(m, uc, (const struct kuc *)uc->di);
+		deliver_here(m, uc, c);
 		break;
 	case Blocking:
 		sig_drain();

@@ -138,7 +138,7 @@ static _Noreturn void continue_on(uintptr_t top, const struct regs *r)
 {
 	struct regs *copy = (struct regs *)(top - RED_ZONE - sizeof(*r));
 	*copy = *r;
-	store_rel(&getg()->inshim, 0);
+	getg()->regs = copy;
 	arch_resume_regs(copy);
 }
 

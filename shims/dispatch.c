@@ -1,8 +1,8 @@
 /* dispatch.c - every served system call comes through here.
  *
  * entry stub → shim_dispatch → shim → runtime. While a shim runs, inshim says that preloom's code is on this stack: a
- * signal handler then only leaves a note, and dispatch looks at the notes before it goes back: signals to deliver, the
- * P to give away.
+ * signal handler then only leaves a note. On the way back arch_leave looks at the notes (signals to deliver, the P to give
+ * away), and calls shim_leave if there are any.
  */
 #include "../runtime/tracebuf.h"
 #include "shim.h"
@@ -46,10 +46,24 @@ static void chaos(struct g *g)
 		store_rlx(&g->preempt, 1);
 }
 
-/* What was put off while preloom's code ran: giving the P away, signals. Does not return if a handler must run. */
-static long leave(struct g *g, struct regs *r, long ret)
+static bool is_restart_code(long ret)
 {
-	do {
+	return ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK;
+}
+
+static long call(struct g *g, struct regs *r)
+{
+	long ret = shim_table[r->rax](r);
+	if (unlikely(rt_opt.chaos))
+		chaos(g);
+	return ret;
+}
+
+/* What was put off while preloom's code ran: giving the P away, signals. Does not return if a handler must run. */
+long shim_leave(struct regs *r, long ret)
+{
+	struct g *g = getg();
+	for (;;) {
 		if (load_acq(&g->preempt)) {
 			store_rlx(&g->preempt, 0);
 			if (tracing())
@@ -58,8 +72,13 @@ static long leave(struct g *g, struct regs *r, long ret)
 		}
 		if (load_acq(&g->interrupt) || g->sig.saved_set)
 			ret = sig_deliver_exit(r, ret);
-	} while (load_acq(&g->interrupt) | load_acq(&g->preempt));
-	return ret;
+		if (load_acq(&g->interrupt) | load_acq(&g->preempt))
+			continue;
+		/* A restart code that is left over: no handler ran, so the call goes on as if nothing had been. */
+		if (!is_restart_code(ret))
+			return ret;
+		ret = call(g, r);
+	}
 }
 
 long shim_dispatch(struct regs *r, void *xstate)
@@ -71,27 +90,10 @@ long shim_dispatch(struct regs *r, void *xstate)
 	store_rlx(&g->inshim, 1);
 	g->regs = r;
 	g->xstate = xstate;
-	long ret;
-	do {
-		ret = shim_table[r->rax](r);
-		if (unlikely(rt_opt.chaos))
-			chaos(g);
-		if (unlikely(load_acq(&g->interrupt) | load_acq(&g->preempt) | g->sig.saved_set))
-			ret = leave(g, r, ret);
-		/* A restart code that is left over: no handler ran, so the call goes on as if nothing had been. */
-	} while (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK));
-	/* A kernel signal that comes now finds our text and leaves a note for sysmon. */
-	store_rel(&g->inshim, 0);
-	return ret;
-}
-
-void shim_thread_begin(struct regs *r)
-{
-	struct g *g = getg();
-	(void)r;
-	while (load_acq(&g->interrupt))
-		sig_deliver_exit(r, 0);
-	store_rel(&g->inshim, 0);
+	long ret = call(g, r);
+	if (unlikely(g->sig.saved_set || is_restart_code(ret)))
+		ret = shim_leave(r, ret);
+	return ret; /* to arch_leave, which looks at the notes once more and ends the shim */
 }
 
 /* --- the general forms --- */

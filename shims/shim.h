@@ -28,8 +28,8 @@ extern uint8_t shim_served[NSYSCALLS]; /* the same as bytes, read by the entry s
 
 /* Called by the entry stub for every served number. xstate: extended state that the stub saved, or NULL. */
 long shim_dispatch(struct regs *r, void *xstate);
-/* Called by the entry stub of a new thread before its first instruction. */
-void shim_thread_begin(struct regs *r);
+/* Called by arch_leave when there are notes; returns the result. */
+long shim_leave(struct regs *r, long ret);
 
 /* Arguments, in the order of the kernel's convention. */
 #define A1(r) ((r)->rdi)

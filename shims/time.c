@@ -121,7 +121,7 @@ void time_set_vdso(void *gettime, void *getres)
 }
 
 /* Called by libc, not through the entry stub: returns 0 or -errno. */
-int time_vdso_clock_gettime(int clock, struct ktimespec *ts)
+PROGRAM_TEXT int time_vdso_clock_gettime(int clock, struct ktimespec *ts)
 {
 	if (likely(clock >= 0 && clock != CLOCK_THREAD_CPUTIME_ID))
 		return real_vdso(clock, ts);

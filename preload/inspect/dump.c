@@ -1,50 +1,82 @@
-/* dump.c - `preloom dump PID`: a block per G, in the manner of Go's tracebacks.
+/* dump.c - `preloom dump PID`: what every thread does, waits for, and where, in the manner of Go's tracebacks.
+ *
+ * The process stands still only while its state is copied (capture.c).
  */
+#include "capture.h"
 #include "command.h"
-#include "snapshot.h"
+#include "traceback.h"
 #include <stdio.h>
 #include <string.h>
 
-static const char *state_name(const struct g *g)
+struct request {
+	struct traceback_options print;
+	bool still;
+	const char *pid;
+};
+
+static bool parse(int argc, char **argv, struct request *r)
 {
-	static const char *const names[] = { "idle", "runnable", "running", "system call", "waiting", "dead" };
-	static const char *const reasons[NWaitReason] = {
-		[WaitNone] = "waiting",		  [WaitFutex] = "futex wait",	  [WaitFutexPI] = "PI mutex wait",
-		[WaitSleep] = "sleep",		  [WaitIORead] = "IO wait (read)", [WaitIOWrite] = "IO wait (write)",
-		[WaitPoll] = "poll",		  [WaitEpoll] = "epoll wait",	  [WaitSignal] = "signal wait",
-		[WaitJoin] = "join",		  [WaitPreempted] = "preempted",  [WaitChan] = "chan wait",
-		[WaitM] = "waiting for a kernel thread",
-	};
-	uint32_t st = load_rlx(&g->status);
-	if (st == Gwaiting)
-		return g->waitreason < NWaitReason ? reasons[g->waitreason] : "waiting";
-	return st <= Gdead ? names[st] : "?";
+	*r = (struct request){ .print = { .stacks = true }, .still = true };
+	for (int i = 1; i < argc; i++) {
+		double n;
+		if (!strcmp(argv[i], "--system")) {
+			r->print.system = true;
+		} else if (!strcmp(argv[i], "--no-stacks")) {
+			r->print.stacks = false;
+		} else if (!strcmp(argv[i], "--no-stop")) {
+			r->still = false;
+		} else if (!strcmp(argv[i], "--goroutine")) {
+			if (!parse_number(argv[i], argv[i + 1], 1, 1e18, &n))
+				return false;
+			r->print.only = (uint64_t)n;
+			i++;
+		} else if (argv[i][0] == '-') {
+			fail_usage("%s: unknown option (preloom help dump)", argv[i]);
+			return false;
+		} else if (r->pid) {
+			fail_usage("%s: one process id is enough", argv[i]);
+			return false;
+		} else {
+			r->pid = argv[i];
+		}
+	}
+	if (!r->pid)
+		fail_usage("a process id is needed (preloom help dump)");
+	return r->pid != NULL;
 }
 
-static void print_g(const struct snapshot *s, const struct g *g)
+static int dump(const struct target *t, const struct request *r)
 {
-	int64_t minutes = snapshot_since(s, g) / (60 * NSEC_PER_SEC);
-	printf("goroutine %lu [%s", (unsigned long)g->goid, state_name(g));
-	if (minutes >= 1)
-		printf(", %ld minutes", (long)minutes);
-	printf("]:\n\tthread %u \"%.*s\"\n\n", g->tid, GNAME_LEN, g->name);
+	struct capture c;
+	if (!capture_take(t, r->still, &c))
+		return fail("process %d: it ended", (int)t->pid);
+	if (r->print.only && !snapshot_g_by_goid(&c.s, r->print.only)) {
+		capture_free(&c);
+		return fail("--goroutine %lu: there is no such goroutine", (unsigned long)r->print.only);
+	}
+	if (r->still && c.not_stopped)
+		fail("process %d: %s; its running threads' stacks are left out", (int)t->pid, c.not_stopped);
+	struct symbols *sym = symbols_open(t);
+	bool ok = sym && traceback_print(stdout, &c, sym, &r->print);
+	if (sym)
+		symbols_close(sym);
+	capture_free(&c);
+	if (!ok)
+		return fail("out of memory");
+	say_next("preloom top %d   (what they use), preloom profile --type block %d   (where they wait)", (int)t->pid,
+		 (int)t->pid);
+	return 0;
 }
 
 int cmd_dump(int argc, char **argv)
 {
-	struct snapshot s;
-	if (argc != 2)
-		return fail_usage("one process id is needed (preloom help dump)");
-	struct target *t = target_open_arg("dump", argv[1]);
+	struct request r;
+	if (!parse(argc, argv, &r))
+		return EXIT_USAGE;
+	struct target *t = target_open_arg("dump", r.pid);
 	if (!t)
-		return 1;
-	bool ok = snapshot_take(t, &s);
-	if (!ok)
-		fprintf(stderr, "preloom dump: process %d: it ended\n", (int)t->pid);
-	for (size_t i = 0; ok && i < s.ng; i++)
-		print_g(&s, &s.g[i].g);
-	if (ok)
-		snapshot_free(&s);
+		return EXIT_FAILED;
+	int status = dump(t, &r);
 	target_close(t);
-	return ok ? 0 : 1;
+	return status;
 }

@@ -10,6 +10,7 @@
 
 #define MAX_MS 100000
 #define MAX_SLOTS (1u << 21)
+#define TID_BASE (1u << 29) /* see runtime/g.c */
 
 static bool read_ps(const struct target *t, struct snapshot *s)
 {
@@ -91,8 +92,15 @@ static bool read_gs(const struct target *t, struct snapshot *s)
 		if (ok[i] && st != Gdead && st != Gidle)
 			s->g[s->ng++] = s->g[i];
 	}
-	if (good)
+	s->by_slot = good ? calloc(count + 1, sizeof(*s->by_slot)) : NULL;
+	good = s->by_slot != NULL;
+	if (good) {
 		qsort(s->g, s->ng, sizeof(*s->g), by_goid);
+		s->nslots = count;
+	}
+	for (size_t i = 0; good && i < s->ng; i++)
+		if (s->g[i].g.slot < count)
+			s->by_slot[s->g[i].g.slot] = (uint32_t)i + 1;
 	free(addr);
 	free(buf);
 	free(ok);
@@ -120,6 +128,7 @@ void snapshot_free(struct snapshot *s)
 	free(s->p);
 	free(s->m);
 	free(s->g);
+	free(s->by_slot);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -133,7 +142,12 @@ const struct snap_g *snapshot_g_at(const struct snapshot *s, uintptr_t addr)
 
 const struct snap_g *snapshot_g_by_tid(const struct snapshot *s, uint32_t tid)
 {
-	for (size_t i = 0; i < s->ng; i++)
+	uint32_t slot = tid & (MAX_SLOTS - 1), at;
+	if (tid & TID_BASE) {
+		at = slot < s->nslots ? s->by_slot[slot] : 0;
+		return at && s->g[at - 1].g.tid == tid ? &s->g[at - 1] : NULL;
+	}
+	for (size_t i = 0; i < s->ng; i++) /* the main one: the first, but in a forked child */
 		if (s->g[i].g.tid == tid)
 			return &s->g[i];
 	return NULL;

@@ -27,6 +27,8 @@ struct snapshot {
 	size_t nm;
 	struct snap_g *g; /* those that are alive, in the order of their goid */
 	size_t ng;
+	uint32_t *by_slot; /* 1 + place in g, 0: not alive */
+	uint32_t nslots;
 	int64_t now;	   /* CLOCK_MONOTONIC */
 	uint64_t now_ticks; /* arch_cputicks() */
 	double ns_per_tick;

@@ -131,7 +131,9 @@ static char *readable(const char *name)
 	char *plain = NULL;
 	if (name && name[0] == '_' && name[1] == 'Z')
 		plain = __cxa_demangle(name, NULL, NULL, &status);
-	return plain ? plain : name ? strdup(name) : NULL;
+	if (!plain && name && (plain = strdup(name)))
+		plain[strcspn(plain, "@")] = 0; /* a version: pthread_cond_wait@@GLIBC_2.3.2 */
+	return plain;
 }
 
 static const char *die_name(Dwarf_Die *die)

@@ -1,5 +1,6 @@
 /* cancel.c: pthread_cancel of a thread that waits in any cancellation point; cleanup handlers run, locks are as promised. */
 #include "check.h"
+#include <stdatomic.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t sem;
 static int fds[2];
 static pthread_t long_thread;
+static atomic_int requested;
 static int cleaned;
 static pthread_barrier_t entered;
 
@@ -96,7 +98,9 @@ static void while_disabled(void)
 {
     int old;
     CHECK0(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old));
-    sleep_ms(10); /* the request comes about now and must wait */
+    do /* the request comes about now and must wait */
+        sleep_ms(1);
+    while (!requested);
     CHECK0(pthread_setcancelstate(old, NULL));
     pthread_testcancel();
 }
@@ -122,11 +126,12 @@ static void *worker(void *arg)
 
 static void run(const char *name, void (*fn)(void), int wait_ms)
 {
-    cleaned = 0;
+    cleaned = requested = 0;
     pthread_t thread = start(worker, (void *)fn);
     pthread_barrier_wait(&entered);
     sleep_ms(wait_ms);
     CHECK0(pthread_cancel(thread));
+    requested = 1;
     CHECK(join(thread) == PTHREAD_CANCELED);
     CHECK(cleaned == 1);
     CHECK0(pthread_mutex_lock(&lock));

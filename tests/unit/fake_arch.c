@@ -321,7 +321,8 @@ void fake_start(int gomaxprocs)
 
 uint8_t arch_has_fsgsbase;
 const char arch_thread_entry[1];
-void (*arch_thread_begin)(struct regs *r);
+const char arch_leave_begin[1], arch_leave_end[1];
+long (*arch_leave_slow)(struct regs *r, long ret);
 
 uint64_t arch_get_fs(void)
 {

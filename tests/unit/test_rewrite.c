@@ -326,6 +326,26 @@ START_TEST(trampoline_bytes)
 }
 END_TEST
 
+/* What a signal handler makes of every instruction of a trampoline. */
+static void back_to_the_program(const struct site *s)
+{
+	uintptr_t sp = 1000;
+
+	ck_assert_uint_eq(site_original(s->tramp, &sp), s->tramp == s->ret - 11 ? s->addr : s->span);
+	ck_assert_uint_eq(site_original(s->ret - 11, &sp), s->addr); /* lea: not moved yet */
+	ck_assert_uint_eq(sp, 1000);
+	ck_assert_uint_eq(site_original(s->ret - 6, &sp), s->addr); /* call */
+	ck_assert_uint_eq(sp, 1128);
+	sp = 1000;
+	ck_assert_uint_eq(site_original(s->ret, &sp), s->next);
+	ck_assert_uint_eq(sp, 1128);
+	ck_assert_uint_eq(site_original(s->ret + 8, &sp), s->next);
+	ck_assert_uint_eq(site_original(s->ret + 8 + (s->span_end - s->next), &sp), s->span_end); /* jmp */
+	ck_assert_uint_eq(site_original(site_restart(s), &sp), site_restart(s) < s->ret ? s->addr - 5 : s->addr);
+	ck_assert_uint_eq(sp, 1128);
+	ck_assert_uint_eq(site_original(s->addr, &sp), 0);
+}
+
 START_TEST(lookups)
 {
 	struct fake f;
@@ -345,6 +365,7 @@ START_TEST(lookups)
 		ck_assert_ptr_eq(site_of_addr(s->next), s);
 		ck_assert_ptr_null(site_of_addr(s->span - 1));
 		ck_assert(tramp_contains(s->tramp) && tramp_contains(s->ret) && !tramp_contains(s->addr));
+		back_to_the_program(s);
 	}
 	ck_assert_uint_eq(site_at(&f, at[1] + 5)->tramp, 0);
 	ck_assert_ptr_null(site_of_ret(0));

@@ -1,4 +1,4 @@
-/* entry.S - where every rewritten site arrives, by a call from its trampoline.
+/* entry.S - where every rewritten site arrives, by a call from its trampoline. The way back is arch_leave.
  *
  * The trampoline has moved rsp past the site's red zone. All registers but rax, rcx and r11 must come back as they
  * were. The stub lays a struct regs on the G's stack (arch.h), aligns it and calls shim_dispatch. Numbers that are not
@@ -10,7 +10,6 @@
 #include "arch.h"
 
 #define NSYSCALLS 512
-#define XSAVE_MASK 0xe7		/* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM; not PKRU */
 
 	.text
 
@@ -25,23 +24,15 @@
 	.cfi_rel_offset \reg, 0
 	.endm
 
-	.macro BACK reg
-	pop	\reg
-	.cfi_adjust_cfa_offset -8
-	.endm
-
-	.macro BACK_SAVED reg
-	BACK	\reg
-	.cfi_restore \reg
-	.endm
-
-	.macro ENTER
+	/* A handler that interrupts before the first push, or at entry_raw, takes the call as not yet made: program_ip. */
+	.macro ENTER begun
 	lea	shim_served(%rip), %rcx
 	mov	%eax, %r11d
 	cmp	$NSYSCALLS, %r11d
-	jae	.Lraw
+	jae	entry_raw
 	cmpb	$0, (%rcx,%r11)
-	je	.Lraw
+	je	entry_raw
+\begun:
 	KEEP	%r11
 	KEEP	%rdi
 	KEEP	%rsi
@@ -63,30 +54,16 @@
 	.macro LEAVE
 	mov	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
-	BACK_SAVED	%r15
-	BACK_SAVED	%r14
-	BACK_SAVED	%r13
-	BACK_SAVED	%r12
-	BACK_SAVED	%rbp
-	BACK_SAVED	%rbx
-	BACK	%r9
-	BACK	%r8
-	BACK	%r10
-	BACK	%rdx
-	BACK	%rsi
-	BACK	%rdi
-	lea	8(%rsp), %rsp
-	.cfi_adjust_cfa_offset -8
-	ret
+	jmp	arch_leave
 	.endm
 
-	.globl entry_baseline
-	.hidden entry_baseline
+	.globl entry_baseline, entry_baseline_begun
+	.hidden entry_baseline, entry_baseline_begun
 	.type entry_baseline, @function
 	.p2align 4
 entry_baseline:
 	.cfi_startproc
-	ENTER
+	ENTER entry_baseline_begun
 	and	$-16, %rsp
 	xor	%esi, %esi
 	call	shim_dispatch
@@ -94,13 +71,13 @@ entry_baseline:
 	.cfi_endproc
 	.size entry_baseline, .-entry_baseline
 
-	.globl entry_extended
-	.hidden entry_extended
+	.globl entry_extended, entry_extended_begun
+	.hidden entry_extended, entry_extended_begun
 	.type entry_extended, @function
 	.p2align 4
 entry_extended:
 	.cfi_startproc
-	ENTER
+	ENTER entry_extended_begun
 	mov	entry_xsave_size(%rip), %eax
 	sub	%rax, %rsp
 	and	$-64, %rsp
@@ -115,13 +92,13 @@ entry_extended:
 	mov	%rax, 552(%rsp)
 	mov	%rax, 560(%rsp)
 	mov	%rax, 568(%rsp)
-	mov	$XSAVE_MASK, %eax
+	mov	$XSAVE_ENTRY, %eax
 	xor	%edx, %edx
 	xsavec	(%rsp)
 	mov	%rsp, %rsi
 	call	shim_dispatch
 	mov	%rax, %r12
-	mov	$XSAVE_MASK, %eax
+	mov	$XSAVE_ENTRY, %eax
 	xor	%edx, %edx
 	xrstor	(%rbx)
 	mov	%r12, %rax
@@ -129,12 +106,17 @@ entry_extended:
 	.cfi_endproc
 	.size entry_extended, .-entry_extended
 
+	.globl entry_raw, entry_raw_end
+	.hidden entry_raw, entry_raw_end
+	.type entry_raw, @function
 	.p2align 4
+entry_raw:
 	.cfi_startproc
-.Lraw:
 	syscall
+entry_raw_end:
 	ret
 	.cfi_endproc
+	.size entry_raw, .-entry_raw
 
 	.data
 	.globl entry_xsave_size

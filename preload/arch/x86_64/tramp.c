@@ -18,6 +18,7 @@
 #define CALL_SIZE 6
 #define UNLEA_SIZE 8
 #define MOV_SIZE 5
+#define RED_ZONE 128
 
 struct out {
 	uint8_t *p;
@@ -152,6 +153,21 @@ uintptr_t tramp_copy_of(const struct site *s, uintptr_t ip)
 		copy += len;
 	}
 	return copy;
+}
+
+uintptr_t tramp_original(const struct site *s, uintptr_t ip, uintptr_t *sp)
+{
+	uintptr_t lea = s->ret - CALL_SIZE - LEA_SIZE, copy = s->ret + UNLEA_SIZE;
+
+	if (ip < lea)
+		return s->span + (ip - s->tramp);
+	if (ip > lea && ip <= s->ret)
+		*sp += RED_ZONE;
+	if (ip <= lea || ip < s->ret || (s->restart > s->ret && ip >= s->restart))
+		return s->addr;
+	if (ip < copy)
+		return s->next;
+	return ip - copy < s->span_end - s->next ? s->next + (ip - copy) : s->span_end;
 }
 
 void jump_encode(uint8_t out[JUMP_SIZE], uintptr_t from, uintptr_t to)

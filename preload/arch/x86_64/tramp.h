@@ -19,6 +19,10 @@ size_t tramp_emit(uintptr_t at, uintptr_t slot, const struct plan *p, struct sit
 /* Where the copy of the displaced instruction at ip is; 0 if there is none. */
 uintptr_t tramp_copy_of(const struct site *s, uintptr_t ip);
 
+/* The reverse, for every instruction of the trampoline: the program's own address that it stands for, and the stack pointer
+ * there. */
+uintptr_t tramp_original(const struct site *s, uintptr_t ip, uintptr_t *sp);
+
 /* The 5 bytes that replace the start of the span. */
 void jump_encode(uint8_t out[JUMP_SIZE], uintptr_t from, uintptr_t to);
 

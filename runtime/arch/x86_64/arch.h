@@ -13,12 +13,15 @@
 #define OFF_M_FPCTL 32
 #define OFF_G_SP 0
 #define OFF_G_FS 8
+#define OFF_G_INSHIM 80 /* preempt and interrupt follow */
+#define OFF_G_XSTATE 104
 
 /* Layout of struct regs, as the entry stub pushes it (lowest address first). */
 #define REGS_RAX 96
 #define REGS_RET 104
 #define REGS_SIZE 112
 #define RED_ZONE 128
+#define XSAVE_ENTRY 0xe7 /* what the entry stub saves: x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM; not PKRU */
 
 /* What arch_mcall leaves on the stack of a G that is switched out, lowest address first:
  * 16 XMM registers, MXCSR and x87 control word (8 bytes), padding (8), r15 r14 r13 r12 rbx rbp, return address. */
@@ -127,7 +130,11 @@ extern const char arch_user_begin[], arch_user_end[], arch_user_fault[];
 long arch_clone_child(long nr, long a1, long a2, long a3, long a4, long a5);
 /* Finishes a system call as the entry stub does, result 0, from a struct regs on the stack to go on with. */
 _Noreturn void arch_resume_regs(const struct regs *r);
-extern void (*arch_thread_begin)(struct regs *r);
+/* The way back to the program, by a jump: rsp at the G's struct regs, rax the result. If there are notes for the G it calls
+ * arch_leave_slow first. A handler that interrupts it between the labels takes it as done: the program's registers
+ * are in g->regs. */
+extern const char arch_leave[], arch_leave_begin[], arch_leave_end[];
+extern long (*arch_leave_slow)(struct regs *r, long ret);
 
 extern uint8_t arch_has_fsgsbase;
 uint64_t arch_get_fs(void);

@@ -29,7 +29,6 @@
 #define EFLAGS_DROPPED (0x100u | 0x400 | 0x10000) /* TF DF RF */
 
 #define XFEATURES_AMX (3ULL << 17) /* the kernel's frames have them only for threads that asked */
-#define XFEATURES_ENTRY 0xe7 /* XSAVE_MASK of the entry stub */
 #define AUTODISARM (1u << 31)
 #define MIN_ALTSTACK 2048
 #define ROOM_TO_PARK 2048
@@ -241,7 +240,7 @@ bool arch_sig_push_call(struct kuc *c, struct g *g, void (*fn)(void))
 void arch_sig_site(struct kuc *c, const struct regs *r, long ret, const void *xstate, void *fp)
 {
 	if (xstate)
-		__asm__ volatile("xrstor64 (%0)" : : "r"(xstate), "a"(XFEATURES_ENTRY), "d"(0) : "memory");
+		__asm__ volatile("xrstor64 (%0)" : : "r"(xstate), "a"(XSAVE_ENTRY), "d"(0) : "memory");
 	uintptr_t ip = sig_cfg.next_ip(r->ret);
 	*c = (struct kuc){
 		.flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (xfeatures ? UC_FP_XSTATE : 0),
@@ -253,6 +252,16 @@ void arch_sig_site(struct kuc *c, const struct regs *r, long ret, const void *xs
 		.fpstate = (uintptr_t)fp,
 	};
 	save_fp(fp);
+}
+
+void arch_sig_leaving(struct kuc *c, const struct regs *r)
+{
+	uintptr_t ip = sig_cfg.next_ip(r->ret);
+	c->r8 = r->r8, c->r9 = r->r9, c->r10 = r->r10, c->r11 = EFLAGS_SITE;
+	c->r12 = r->r12, c->r13 = r->r13, c->r14 = r->r14, c->r15 = r->r15;
+	c->di = r->rdi, c->si = r->rsi, c->bp = r->rbp, c->bx = r->rbx, c->dx = r->rdx;
+	c->cx = c->ip = ip;
+	c->sp = regs_sp(r);
 }
 
 void arch_sig_site_restart(struct kuc *c, const struct regs *r)

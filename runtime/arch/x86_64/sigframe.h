@@ -42,6 +42,8 @@ bool arch_sig_push_call(struct kuc *c, struct g *g, void (*fn)(void));
 /* The program's context at the end of a shim. fp must have room for arch_fpsize() bytes, 64-aligned. */
 void arch_sig_site(struct kuc *c, const struct regs *r, long ret, const void *xstate, void *fp);
 void arch_sig_site_restart(struct kuc *c, const struct regs *r);
+/* The same for one that was interrupted in arch_leave: rax and the floating-point state are the program's already. */
+void arch_sig_leaving(struct kuc *c, const struct regs *r);
 size_t arch_fpsize(void);
 void arch_sig_init(void);
 struct kstack arch_sig_mstack(void);

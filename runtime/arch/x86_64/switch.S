@@ -168,50 +168,91 @@ arch_gogo:
 	.cfi_rel_offset %rbx, 40
 	nop				/* the first switch "returns" here: unwinders look up the place before */
 arch_thread_entry:
-	mov	%rsp, %rdi
-	mov	%rsp, %rbx
-	.cfi_def_cfa_register %rbx
-	and	$-16, %rsp
-	call	*arch_thread_begin(%rip)
-	mov	%rbx, %rsp
-	.cfi_def_cfa_register %rsp
-.Lregs_return:
 	xor	%eax, %eax
-	pop	%r15
+	jmp	arch_leave
+	.cfi_endproc
+	.size arch_thread_entry, .-arch_thread_entry
+
+	.macro UNPUSH reg
+	pop	%\reg
 	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r15
-	pop	%r14
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r14
-	pop	%r13
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r13
-	pop	%r12
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r12
-	pop	%rbp
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %rbp
-	pop	%rbx
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %rbx
-	pop	%r9
-	.cfi_adjust_cfa_offset -8
-	pop	%r8
-	.cfi_adjust_cfa_offset -8
-	pop	%r10
-	.cfi_adjust_cfa_offset -8
-	pop	%rdx
-	.cfi_adjust_cfa_offset -8
-	pop	%rsi
-	.cfi_adjust_cfa_offset -8
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
+	.cfi_restore %\reg
+	.endm
+
+	.macro POP_REGS
+	UNPUSH	r15
+	UNPUSH	r14
+	UNPUSH	r13
+	UNPUSH	r12
+	UNPUSH	rbp
+	UNPUSH	rbx
+	UNPUSH	r9
+	UNPUSH	r8
+	UNPUSH	r10
+	UNPUSH	rdx
+	UNPUSH	rsi
+	UNPUSH	rdi
 	lea	8(%rsp), %rsp
 	.cfi_adjust_cfa_offset -8
 	ret
+	.endm
+
+	/* At a struct regs. */
+	.macro CFI_REGS
+	.cfi_def_cfa %rsp, REGS_SIZE
+	.cfi_offset %rbx, -72
+	.cfi_offset %rbp, -80
+	.cfi_offset %r12, -88
+	.cfi_offset %r13, -96
+	.cfi_offset %r14, -104
+	.cfi_offset %r15, -112
+	.endm
+
+/* The last look at the notes and what follows it must be one to a signal handler: a note that came in between would be seen
+ * by nobody until the next system call. So a handler that interrupts between the labels goes on as if it had
+ * interrupted the program, which g->regs describes. Nothing but rax is needed of the registers. */
+	.globl arch_leave, arch_leave_begin, arch_leave_end
+	.hidden arch_leave, arch_leave_begin, arch_leave_end
+	.type arch_leave, @function
+	.p2align 4
+arch_leave:
+	.cfi_startproc
+	CFI_REGS
+	mov	%gs:OFF_M_SELF, %rcx
+	mov	OFF_M_CURG(%rcx), %rcx
+	test	%rcx, %rcx		/* a kernel thread that is not ours */
+	jz	2f
+arch_leave_begin:
+	mov	OFF_G_INSHIM+4(%rcx), %r11d
+	or	OFF_G_INSHIM+8(%rcx), %r11d
+	jne	1f
+	movl	$0, OFF_G_INSHIM(%rcx)
+	.cfi_remember_state
+	POP_REGS
+arch_leave_end:
+	.cfi_restore_state
+1:	mov	%rsp, %rbx
+	.cfi_def_cfa_register %rbx
+	mov	%rsp, %rdi
+	mov	%rax, %rsi
+	and	$-16, %rsp
+	call	*arch_leave_slow(%rip)
+	mov	%rbx, %rsp
+	.cfi_def_cfa_register %rsp
+	mov	%gs:OFF_M_SELF, %rcx
+	mov	OFF_M_CURG(%rcx), %rcx
+	mov	OFF_G_XSTATE(%rcx), %rcx
+	test	%rcx, %rcx
+	jz	arch_leave
+	mov	%rax, %r12
+	mov	$XSAVE_ENTRY, %eax
+	xor	%edx, %edx
+	xrstor	(%rcx)
+	mov	%r12, %rax
+	jmp	arch_leave
+2:	POP_REGS
 	.cfi_endproc
-	.size arch_thread_entry, .-arch_thread_entry
+	.size arch_leave, .-arch_leave
 
 /* long arch_clone_m(flags, stack_top, parent_tid, child_tid, m)
  * The child calls m_start(m) on its own stack; GS is inherited and set anew by m_start. */
@@ -248,7 +289,8 @@ arch_resume_regs:
 	.cfi_rel_offset %r12, 24
 	.cfi_rel_offset %rbp, 32
 	.cfi_rel_offset %rbx, 40
-	jmp	.Lregs_return
+	xor	%eax, %eax
+	jmp	arch_leave
 	.cfi_endproc
 	.size arch_resume_regs, .-arch_resume_regs
 
@@ -280,7 +322,8 @@ arch_clone_child:
 	mov	$14, %eax		/* rt_sigprocmask */
 	syscall
 	add	$16, %rsp
-	jmp	.Lregs_return
+	xor	%eax, %eax
+	jmp	arch_leave
 	.cfi_endproc
 	.size arch_clone_child, .-arch_clone_child
 
@@ -401,10 +444,10 @@ arch_set_gs:
 arch_has_fsgsbase:
 	.byte 0
 	.p2align 3
-/* Called on a new thread's stack before its first instruction; set by the shims. */
-	.globl arch_thread_begin
-	.hidden arch_thread_begin
-arch_thread_begin:
+/* Set by the shims. */
+	.globl arch_leave_slow
+	.hidden arch_leave_slow
+arch_leave_slow:
 	.quad 0
 
 	.section .note.GNU-stack,"",@progbits

@@ -1,0 +1,47 @@
+/* capture.h - all that a dump needs of a process, copied while it stood still.
+ */
+#ifndef PRELOOM_CAPTURE_H
+#define PRELOOM_CAPTURE_H
+
+#include "snapshot.h"
+#include "stop.h"
+
+#define NEAR_BEFORE 48 /* bytes kept before and behind a word that is waited on: the lock that it is a part of */
+#define NEAR_SIZE 128
+
+struct captured {
+	uintptr_t lo; /* of the stack's copy */
+	size_t n;
+	unsigned char *stack;
+	bool has_regs; /* g.regs pointed to an entry frame: this is it */
+	struct regs regs;
+	bool has_near;
+	unsigned char near[NEAR_SIZE]; /* from wait_addr - NEAR_BEFORE on */
+};
+
+struct capture {
+	const struct target *t;
+	struct snapshot s;
+	struct captured *c; /* one for every s.g */
+	struct stopped *threads;
+	size_t nthreads;
+	const char *not_stopped; /* why the process was not stopped; NULL: it was */
+	int64_t stopped_ns;	 /* for how long */
+};
+
+/* False: the process is gone. `still`: stop it meanwhile. */
+bool capture_take(const struct target *t, bool still, struct capture *c);
+void capture_free(struct capture *c);
+
+static inline const struct captured *captured_of(const struct capture *c, const struct snap_g *g)
+{
+	return &c->c[g - c->s.g];
+}
+
+/* The registers of the kernel thread that runs it, if it is on one and that one stood still. */
+const struct stopped *capture_thread_of(const struct capture *c, const struct g *g);
+
+/* A word near wait_addr, as it was then; false: unknown. */
+bool capture_near(const struct captured *c, int offset, void *to, size_t n);
+
+#endif

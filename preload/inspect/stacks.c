@@ -1,0 +1,200 @@
+/* stacks.c - unwinds the stacks of captured G's with the runtime's own unwinder.
+ *
+ * Memory comes from the copy of the stack if it is in there, else from the live process: unwind information through a cache
+ * of pages, as it does not change. Where a stack begins: a G that runs, in the registers of its kernel thread; one that was
+ * switched out, in the frame that arch_mcall left; one that never ran, in the entry frame that it was made with. From
+ * there the stack goes through preloom's own frames and the trampoline into the program.
+ */
+#include "stacks.h"
+#include "../../runtime/arch/x86_64/sigframe.h"
+#include "../../runtime/objtab.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096UL
+#define PAGES 2048
+#define MAX_OBJECTS 100000u
+
+struct page {
+	uintptr_t addr; /* 0: empty */
+	unsigned char data[PAGE];
+};
+
+struct stacks {
+	const struct capture *c;
+	const struct captured *now; /* the stack that is being unwound */
+	struct unwind_object *objects;
+	uint32_t nobjects;
+	struct page *pages;
+	struct unwind_space space;
+	struct frame f[STACK_DEPTH];
+};
+
+/* Only what cannot be written is the same tomorrow. */
+static bool constant(const struct stacks *k, uintptr_t at)
+{
+	const struct mapping *m = target_mapping(k->c->t, at);
+	return m && m->perms[1] != 'w';
+}
+
+static int read_page(struct stacks *k, void *to, uintptr_t from, size_t n)
+{
+	uintptr_t base = from & ~(PAGE - 1);
+	struct page *p = &k->pages[base / PAGE % PAGES];
+	if (p->addr != base) {
+		p->addr = 0;
+		if (!target_read(k->c->t, base, p->data, PAGE))
+			return -1;
+		p->addr = base;
+	}
+	memcpy(to, p->data + (from - base), n);
+	return 0;
+}
+
+static int read_memory(void *ctx, void *to, uintptr_t from, size_t n)
+{
+	struct stacks *k = ctx;
+	const struct captured *x = k->now;
+	if (x && from >= x->lo && n <= x->n && from - x->lo <= x->n - n) {
+		memcpy(to, x->stack + (from - x->lo), n);
+		return 0;
+	}
+	if ((from & (PAGE - 1)) + n <= PAGE && constant(k, from))
+		return read_page(k, to, from, n);
+	return target_read(k->c->t, from, to, n) ? 0 : -1;
+}
+
+static bool find_object(void *ctx, uintptr_t pc, struct unwind_object *o)
+{
+	struct stacks *k = ctx;
+	return unwind_find_in(k->objects, k->nobjects, pc, o);
+}
+
+static void read_objects(struct stacks *k)
+{
+	const struct target *t = k->c->t;
+	struct objtab tab;
+	if (!t->h.objtab || !target_read(t, t->h.objtab, &tab, sizeof(tab)))
+		return;
+	uint32_t n = load_rlx(&tab.n);
+	if (n > MAX_OBJECTS || !(k->objects = calloc(n + 1, sizeof(*k->objects))))
+		return;
+	k->nobjects = target_read(t, (uintptr_t)load_rlx(&tab.v), k->objects, n * sizeof(*k->objects)) ? n : 0;
+}
+
+struct stacks *stacks_open(const struct capture *c)
+{
+	struct stacks *k = calloc(1, sizeof(*k));
+	if (!k)
+		return NULL;
+	k->c = c;
+	k->pages = calloc(PAGES, sizeof(*k->pages));
+	k->space = (struct unwind_space){ read_memory, find_object, k, calloc(1, sizeof(struct unwind_cache)), 0 };
+	if (!k->pages || !k->space.cache) {
+		stacks_close(k);
+		return NULL;
+	}
+	read_objects(k);
+	return k;
+}
+
+void stacks_close(struct stacks *k)
+{
+	free(k->pages);
+	free(k->objects);
+	free(k->space.cache);
+	free(k);
+}
+
+/* --- */
+
+static const char *why_ended(enum unwind_end e)
+{
+	switch (e) {
+	case UnwindNoInfo:
+		return "the code here has no unwind information";
+	case UnwindBadInfo:
+		return "the unwind information here is damaged";
+	case UnwindNoMemory:
+		return "the stack cannot be read here";
+	case UnwindStuck:
+		return "the unwind information leads nowhere";
+	default:
+		return NULL;
+	}
+}
+
+static void walk(struct stacks *k, struct unwind *u, struct stack *out)
+{
+	const struct inspect_header *h = &k->c->t->h;
+	bool more;
+	*out = (struct stack){ .f = k->f };
+	do {
+		uintptr_t pc = u->reg[UNWIND_PC];
+		k->f[out->n++] = (struct frame){ pc, !u->exact, pc >= h->text_lo && pc < h->text_hi, u->signal_frame };
+		more = unwind_step(u);
+	} while (more && out->n < STACK_DEPTH);
+	out->cut = more;
+	if (!more)
+		out->end = why_ended(u->end);
+}
+
+static void from_registers(struct unwind *u, struct unwind_space *s, const struct user_regs_struct *r)
+{
+	const uint64_t reg[UNWIND_REGS] = { r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp, r->r8,
+					    r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15, r->rip };
+	unwind_start(u, s, reg, true);
+}
+
+static bool on_g0(const struct capture *c, const struct g *g, const struct stopped *t)
+{
+	const struct snap_m *m = snapshot_m_at(&c->s, (uintptr_t)g->m);
+	return m && t->regs.rsp - (uintptr_t)m->m.g0stack <= m->m.g0size;
+}
+
+/* False: nothing to begin with. */
+static bool begin(struct stacks *k, const struct snap_g *sg, struct unwind *u)
+{
+	const struct capture *c = k->c;
+	const struct g *g = &sg->g;
+	const struct captured *x = captured_of(c, sg);
+	const struct stopped *t = capture_thread_of(c, g);
+	uint32_t st = load_rlx(&g->status);
+	k->now = x;
+	if (t && !on_g0(c, g, t)) {
+		from_registers(u, &k->space, &t->regs);
+		return true;
+	}
+	/* One that never ran has no frame of a switch that means anything; its entry frame lies above that. */
+	bool fresh = st == Grunnable && x->has_regs && (uintptr_t)g->regs == g->sp + SWITCH_SIZE;
+	if ((st == Grunning || st == Gsyscall) && !t)
+		fresh = x->has_regs; /* not stopped: the place of its system call is better than nothing */
+	if (fresh) {
+		unwind_from_site(u, &k->space, &x->regs, (uintptr_t)g->regs);
+		return true;
+	}
+	return (st == Gwaiting || st == Grunnable || t) && unwind_from_switch(u, &k->space, g->sp);
+}
+
+void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out)
+{
+	struct unwind u;
+	if (begin(k, g, &u))
+		walk(k, &u, out);
+	else
+		*out = (struct stack){ .f = k->f, .end = k->c->not_stopped ? "it runs, and was not stopped"
+									      : "its registers are not known" };
+	k->now = NULL;
+}
+
+void stack_of_context(struct stacks *k, uintptr_t at, struct stack *out)
+{
+	struct kuc uc;
+	struct unwind u;
+	if (target_read(k->c->t, at, &uc, sizeof(uc))) {
+		unwind_from_kuc(&u, &k->space, &uc);
+		walk(k, &u, out);
+	} else {
+		*out = (struct stack){ .f = k->f, .end = "its context cannot be read" };
+	}
+}

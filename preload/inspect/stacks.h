@@ -1,0 +1,33 @@
+/* stacks.h - the stacks of captured G's.
+ */
+#ifndef PRELOOM_STACKS_H
+#define PRELOOM_STACKS_H
+
+#include "capture.h"
+
+#define STACK_DEPTH 512
+
+struct frame {
+	uintptr_t pc;
+	bool is_return; /* behind a call; else the instruction has not run */
+	bool ours;	/* preloom's own code */
+	bool handler;	/* a signal interrupted this frame */
+};
+
+struct stack {
+	struct frame *f;
+	size_t n;
+	bool cut;	 /* deeper than STACK_DEPTH */
+	const char *end; /* why there is no more; NULL: it is complete */
+};
+
+struct stacks;
+struct stacks *stacks_open(const struct capture *c); /* NULL: out of memory */
+void stacks_close(struct stacks *k);
+
+/* Of one G. *out lives until the next call. */
+void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out);
+/* From a signal's context (struct kuc at this address in the process). */
+void stack_of_context(struct stacks *k, uintptr_t kuc, struct stack *out);
+
+#endif
