@@ -66,18 +66,13 @@ static bool take_from_idle_list(struct p *pp)
 /* True when nobody has pp any more. One that is on its way to an M is idle and not in the list: then not yet. */
 static bool take(struct p *pp, bool kick)
 {
-	uint32_t s = load_acq(&pp->status);
-	switch ((enum pstatus)s) {
+	switch ((enum pstatus)load_acq(&pp->status)) {
 	case Pdead:
 		return true;
 	case Pidle:
 		return take_from_idle_list(pp);
 	case Psyscall:
-		/* As in retake: the M that comes back does not find its P. */
-		if (!atomic_compare_exchange_strong(&pp->status, &s, Pdead))
-			return false;
-		store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
-		return true;
+		return p_retake(pp, Pdead);
 	case Prunning:
 		if (kick)
 			preempt_one(pp);
@@ -142,6 +137,7 @@ bool procresize_step(int n, int64_t now)
 		p_init(i, now);
 	lock(&sched.lock);
 	set_number_locked(old, n);
+	bound_init();
 	unlock(&sched.lock);
 	if (alone) {
 		store_rlx(&allp[0].stop, false);

@@ -379,6 +379,7 @@ _Noreturn void sysmon(void);
 void sysmon_start(void);
 void sysmon_wake(void);
 bool preempt_one(struct p *pp);
+bool p_retake(struct p *pp, enum pstatus to);
 void preempt_park(void); /* from the signal handler, on the G's stack */
 extern int preempt_signal;
 

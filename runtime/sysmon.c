@@ -74,9 +74,25 @@ static bool look_running(struct p *pp, int64_t now)
 	return acted;
 }
 
+/* Takes pp away from its M, which is in a system call. */
+bool p_retake(struct p *pp, enum pstatus to)
+{
+	uint32_t s = Psyscall;
+	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
+	if (!atomic_compare_exchange_strong(&pp->status, &s, to)) {
+		blocked_end();
+		return false;
+	}
+	pp->nretake++;
+	if (tracing())
+		trace_p(TraceRetake, pp, 0, 0);
+	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
+	return true;
+}
+
 static bool look_syscall(struct p *pp, int64_t now)
 {
-	uint32_t tick = load_rlx(&pp->syscalltick), s = Psyscall;
+	uint32_t tick = load_rlx(&pp->syscalltick);
 	if (pp->sysmon_syscalltick != tick) {
 		pp->sysmon_syscalltick = tick;
 		pp->sysmon_syscallwhen = now;
@@ -90,15 +106,8 @@ static bool look_syscall(struct p *pp, int64_t now)
 		return false;
 	if (bound_retake(pp))
 		return true;
-	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
-	if (!atomic_compare_exchange_strong(&pp->status, &s, Pidle)) {
-		blocked_end();
+	if (!p_retake(pp, Pidle))
 		return false;
-	}
-	pp->nretake++;
-	if (tracing())
-		trace_p(TraceRetake, pp, 0, 0);
-	store_rlx(&pp->syscalltick, tick + 1);
 	handoffp(pp);
 	return true;
 }

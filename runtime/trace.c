@@ -107,7 +107,7 @@ void stats_print(void)
 	struct p sum = { 0 };
 	if (!rt_opt.stats)
 		return;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < MAXPROCS && (i == 0 || allp[i].id); i++) { /* also those that GOMAXPROCS had once */
 		const struct p *pp = &allp[i];
 		sum.nswitch += pp->nswitch;
 		sum.nready += pp->nready;
