@@ -14,6 +14,7 @@ void pidleput_locked(struct p *pp)
 	check(pp->m == NULL);
 	pp->link = sched.pidle;
 	sched.pidle = pp;
+	pp->idle_since = arch_cputicks();
 	atomic_fetch_add(&sched.npidle, 1); /* seq_cst: pairs with the look at the queues that follows in findrunnable */
 }
 
@@ -23,10 +24,18 @@ struct p *pidleget_locked(void)
 	if (pp) {
 		sched.pidle = pp->link;
 		pp->link = NULL;
+		p_idle_end(pp);
 		if (atomic_fetch_sub(&sched.npidle, 1) == (uint32_t)sched.gomaxprocs)
 			sysmon_wake(); /* it may sleep for as long as all are idle */
 	}
 	return pp;
+}
+
+/* It leaves the idle list. */
+void p_idle_end(struct p *pp)
+{
+	pp->idle_ticks += arch_cputicks() - pp->idle_since;
+	pp->idle_since = 0;
 }
 
 void acquirep(struct p *pp)
@@ -71,6 +80,7 @@ static struct m *mget_locked(void)
 
 static void sleep_until_p(struct m *m)
 {
+	m->ticks = 0; /* the next G does not begin when the last one left */
 	if (tracing())
 		trace_p(TraceAsleep, NULL, 0, 0);
 	note_sleep(&m->park, -1);

@@ -29,6 +29,7 @@ static void make_ready(struct g *g, bool next)
 		trace_ready(g);
 	g_setstatus(g, Gwaiting, Grunnable);
 	if (unlikely(!m || m->foreign || !m->p)) {
+		g->ready_ticks = arch_cputicks();
 		lock(&sched.lock);
 		globrunq_put_locked(g);
 		unlock(&sched.lock);
@@ -37,7 +38,7 @@ static void make_ready(struct g *g, bool next)
 		wakep();
 		return;
 	}
-	m->p->nready++;
+	count_ready(m->p, g);
 	runq_put(m->p, g, next);
 	wake_others(m->p);
 }
@@ -55,7 +56,7 @@ void ready_last(struct g *g)
 void thread_launch(struct g *g)
 {
 	struct p *pp = getm()->p;
-	pp->nready++;
+	count_ready(pp, g);
 	runq_put(pp, g, true);
 	wake_others(pp);
 }
@@ -74,15 +75,16 @@ void ready_list(struct gqueue *q)
 		if (tracing())
 			trace_ready(g);
 		g_setstatus(g, Gwaiting, Grunnable);
-		if (pp)
+		if (pp) {
+			count_ready(pp, g);
 			runq_put(pp, g, false);
-		else
+		} else {
+			g->ready_ticks = arch_cputicks();
 			globrunq_put_locked(g);
+		}
 	}
 	if (!pp)
 		unlock(&sched.lock);
-	if (pp)
-		pp->nready += n;
 	atomic_thread_fence(memory_order_seq_cst); /* as in make_ready: nobody else may look at these for long */
 	for (uint32_t i = 0; i < n && load_rlx(&sched.npidle) != 0; i++)
 		if (pp || i == 0)
@@ -94,6 +96,7 @@ void ready_list(struct gqueue *q)
 static void gosched_m(struct g *g)
 {
 	g_off_cpu(getm(), g);
+	g->ready_ticks = g->wait_ticks;
 	if (tracing())
 		trace_g(TraceYield, g, 0, 0);
 	g_setstatus(g, Grunning, Grunnable);

@@ -54,6 +54,7 @@ static bool take_from_idle_list(struct p *pp)
 		if (*link == pp) {
 			*link = pp->link;
 			pp->link = NULL;
+			p_idle_end(pp);
 			atomic_fetch_sub(&sched.npidle, 1);
 			store_rel(&pp->status, Pdead);
 			found = true;
@@ -160,7 +161,6 @@ void stopp(void)
 			m->spinning = false;
 			atomic_fetch_sub(&sched.nmspinning, 1);
 		}
-		m->ticks = 0;
 		struct p *pp = releasep();
 		store_rel(&pp->status, Pdead); /* release: pairs with the acquire in take, pp's queues are as we left them */
 		stopm();

@@ -18,6 +18,7 @@
 
 #include "arch.h"
 #include "base.h"
+#include "latency.h"
 #include "lock.h"
 #include "os.h"
 #include "sig.h"
@@ -125,10 +126,12 @@ struct g {
 
 	uint64_t cputicks;    /* ticks on a CPU before the current run */
 	uint64_t wait_ticks;  /* arch_cputicks() when it left the CPU or became runnable */
-	uint64_t run_start;   /* arch_cputicks() at the start of the current run */
+	uint64_t run_start;   /* arch_cputicks() at the start of the current run; 0: gave its P away for a system call */
+	uint64_t ready_ticks; /* when it became runnable, if that is to be measured, else 0; see latency.h */
 	uint64_t switches;
 	uint64_t migrations;
 	struct p *lastp;
+	_Atomic uint64_t retaken; /* when its P was last taken, or tried to be, during a system call */
 	uint32_t slot;
 	int policy, priority, nice; /* recorded, not applied */
 	uint64_t affinity[16]; /* what sched_setaffinity was told, for 1024 CPUs */
@@ -191,6 +194,7 @@ struct p {
 	_Atomic uint32_t status;
 	struct p *link;
 	struct m *m;
+	struct g *_Atomic callg; /* whose system call it is or was in */
 	_Atomic uint32_t schedtick;
 	_Atomic uint32_t syscalltick;
 	uint32_t sysmon_schedtick, sysmon_syscalltick;
@@ -210,6 +214,9 @@ struct p {
 
 	/* counters; owner writes, anyone reads */
 	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred;
+	uint64_t sample_at; /* of nready: the next one whose latency is measured */
+	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
+	uint32_t latency[LATENCY_BUCKETS];
 } __attribute__((aligned(64)));
 
 struct gqueue {
@@ -305,6 +312,7 @@ void acquirep(struct p *pp);
 struct p *releasep(void);
 void pidleput_locked(struct p *pp);
 struct p *pidleget_locked(void);
+void p_idle_end(struct p *pp);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
@@ -494,6 +502,15 @@ static inline void g_on_cpu(struct m *m, struct g *g, struct p *pp)
 		g->migrations++;
 		g->lastp = pp;
 	}
+	if (unlikely(g->ready_ticks))
+		latency_end(pp, g);
+}
+
+/* g, which becomes runnable, is about to be queued on pp. */
+static inline void count_ready(struct p *pp, struct g *g)
+{
+	if (unlikely(++pp->nready >= pp->sample_at))
+		latency_begin(pp, g);
 }
 
 #endif

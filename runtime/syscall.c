@@ -16,6 +16,7 @@ static struct p *enter(struct m *m, struct g *g, int nr)
 	/* At the beginning, so that sysmon tells a call from the one before it. */
 	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
 	pp->m = NULL;
+	store_rlx(&pp->callg, g);
 	m->p = NULL;
 	m->nsyscall++;
 	return pp;
@@ -38,6 +39,8 @@ static void enter_block(int nr)
 	struct m *m = getm();
 	struct g *g = m->curg;
 	g_off_cpu(m, g);
+	m->ticks = 0;
+	g->run_start = 0;
 	struct p *pp = enter(m, g, nr);
 	if (tracing())
 		trace_enter(g, pp, true);
@@ -64,6 +67,7 @@ static void exitsyscall_m(struct g *g)
 	pp = pidleget_locked();
 	/* In the same section as the look at the idle P's: the last one to go idle then sees the G. */
 	if (!pp) {
+		g->ready_ticks = arch_cputicks();
 		globrunq_put_locked(g);
 		if (g->lockedm) /* who takes it there gives us his P */
 			sched.nmlocked++;
@@ -82,6 +86,24 @@ static void exitsyscall_m(struct g *g)
 	schedule();
 }
 
+/* pp, which g had, was taken away and lies there for another one's call now. It may be taken all the same; that one
+ * shall know until when it had it. */
+__attribute__((noinline)) static void note_others_loss(struct p *pp)
+{
+	struct g *other = load_rlx(&pp->callg);
+	if (other)
+		store_rlx(&other->retaken, arch_cputicks());
+}
+
+/* g's P was taken while it was in the call: until then it was on a CPU. */
+static void account_retaken(struct g *g)
+{
+	uint64_t until = load_rlx(&g->retaken); /* written before the exchange that exitsyscall saw the result of */
+	if (until > g->run_start)
+		g->cputicks += until - g->run_start;
+	g->run_start = 0;
+}
+
 void exitsyscall(void)
 {
 	struct m *m = getm();
@@ -89,6 +111,9 @@ void exitsyscall(void)
 	struct p *pp = load_rlx(&m->oldp);
 	uint32_t s = Psyscall;
 	store_rlx(&m->oldp, NULL);
+	bool kept = pp && load_rlx(&pp->callg) == g;
+	if (unlikely(pp && !kept))
+		note_others_loss(pp);
 	/* acquire: pairs with the release in entersyscall; fails if sysmon retook the P */
 	if (likely(pp && atomic_compare_exchange_strong_explicit(&pp->status, &s, Prunning, memory_order_acq_rel,
 								 memory_order_relaxed))) {
@@ -97,9 +122,15 @@ void exitsyscall(void)
 		if (tracing())
 			trace_g(TraceLeave, g, LeaveKept, 0);
 		g_setstatus(g, Gsyscall, Grunning);
+		if (unlikely(!kept)) {
+			account_retaken(g);
+			g_on_cpu(m, g, pp);
+		}
 		return;
 	}
 	blocked_end();
+	if (g->run_start)
+		account_retaken(g);
 	if (load_rlx(&sched.npidle)) {
 		lock(&sched.lock);
 		pp = pidleget_locked();

@@ -78,6 +78,9 @@ static bool look_running(struct p *pp, int64_t now)
 bool p_retake(struct p *pp, enum pstatus to)
 {
 	uint32_t s = Psyscall;
+	struct g *g = load_rlx(&pp->callg);
+	if (g)
+		store_rlx(&g->retaken, arch_cputicks());
 	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
 	if (!atomic_compare_exchange_strong(&pp->status, &s, to)) {
 		blocked_end();

@@ -60,12 +60,22 @@ long shim_sched_yield(struct regs *r)
 	return 0;
 }
 
+/* The ticks that g was on a CPU: until now if it runs; in a system call, until its P was taken away. */
+static uint64_t ticks_of(struct g *g)
+{
+	uint32_t s = load_rlx(&g->status);
+	uint64_t from = g->run_start, until = arch_cputicks(), ticks = g->cputicks;
+	if (s != Grunning && s != Gsyscall)
+		return ticks;
+	if (s == Gsyscall && load_rlx(&g->retaken) > from)
+		until = load_rlx(&g->retaken);
+	return from ? ticks + until - from : ticks;
+}
+
 /* Ticks of the time-stamp counter to ns, by the ratio since the start of the runtime. */
 int64_t g_cputime(struct g *g)
 {
-	uint64_t ticks = g->cputicks;
-	if (load_rlx(&g->status) == Grunning || load_rlx(&g->status) == Gsyscall)
-		ticks += arch_cputicks() - g->run_start;
+	uint64_t ticks = ticks_of(g);
 	uint64_t ns = (uint64_t)(os_nanotime() - sched.start_ns), all = arch_cputicks() - sched.start_ticks;
 	while (all >> 31) {
 		all >>= 1;
