@@ -30,11 +30,13 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <threads.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define HWCAP2_FSGSBASE 2
+#define MAIN_STACK_MAX (64UL << 20)
 #define RSEQ_UNREGISTER 1
 #define RSEQ_SIG 0x53053053
 #define CLONE_VM_FLAG 0x100
@@ -222,6 +224,17 @@ static void detect_cpu(void)
 	}
 }
 
+extern void *__libc_stack_end; /* ld.so's: where the process began */
+
+/* The kernel lets the first stack grow down to its limit. */
+static void adopt_main_stack(struct g *g)
+{
+	struct rlimit limit = { MAIN_STACK_MAX, MAIN_STACK_MAX };
+	getrlimit(RLIMIT_STACK, &limit);
+	g->stack_hi = align_up((uintptr_t)__libc_stack_end, 4096);
+	g->stack_lo = g->stack_hi - (limit.rlim_cur < MAIN_STACK_MAX ? limit.rlim_cur : MAIN_STACK_MAX);
+}
+
 /* What the kernel and glibc know of the main thread, the runtime must know of its G. */
 static void adopt_main(struct g *g)
 {
@@ -232,6 +245,7 @@ static void adopt_main(struct g *g)
 	if (prctl(PR_GET_TID_ADDRESS, &tid_addr) == 0)
 		g->clear_tid = tid_addr;
 	prctl(PR_GET_NAME, g->name);
+	adopt_main_stack(g);
 }
 
 static int open_log(void)

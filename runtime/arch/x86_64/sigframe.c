@@ -220,14 +220,17 @@ bool arch_sig_push(struct kuc *c, struct g *g, const struct sigdelivery *d)
 	return true;
 }
 
+/* A frame that stays while others run belongs on the stack that the G runs on, if that is the one its thread was made
+ * with: threads may share an alternate stack, as long as no two handlers run at a time. On a stack of the program's own
+ * making (coroutines) there may be no room for a frame that it does not expect: there the alternate stack serves. */
 bool arch_sig_push_call(struct kuc *c, struct g *g, void (*fn)(void))
 {
 	struct sigdelivery d = { .sa.handler = (uintptr_t)fn, .restore = load_rlx(&g->sig.mask), .sig = 0 };
 	uint32_t probe;
 	uintptr_t fp;
-	/* A program with an alternate stack may keep its stacks too small for a frame that it does not expect. */
 	size_t need = sizeof(struct kframe) + arch_fpsize() + ROOM_TO_PARK + 64;
-	if (g->sig.alt_size >= need)
+	bool own = c->sp > g->stack_lo && c->sp <= g->stack_hi;
+	if (!own && g->sig.alt_size >= need)
 		d.sa.flags = SA_ONSTACK;
 	size_t fpn = c->fpstate ? fp_size(c) : xsize + 4;
 	uintptr_t sp = frame_address(c, g, d.sa.flags, fpn, &fp);
