@@ -47,6 +47,10 @@ enum waitreason {
 /* How a wait ended; carried in the wait record. WakeWord + n: the n-th word of a futex_waitv. */
 enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeRequeued, WakeWord = 128 };
 
+/* Why a G is to look at its signals: one is deliverable that this G was chosen for; or something is in the inbox, perhaps
+ * for another. */
+enum { IntrSignal = 1, IntrInbox = 2 };
+
 /* The wait record: sequence number << 32 | how it ended << 8 | state. See park.c. */
 enum waitstate { WaitIdle, WaitPrepared, WaitParked, WaitClaimed };
 
@@ -96,7 +100,7 @@ struct g {
 
 	_Atomic uint32_t inshim;     /* preloom's code runs on this G's stack: no preemption, signals are deferred */
 	_Atomic uint32_t preempt;    /* give the P away at the next chance */
-	_Atomic uint32_t interrupt;  /* a signal is deliverable: blocking calls return -EINTR */
+	_Atomic uint32_t interrupt;  /* Intr…: blocking calls return -EINTR */
 	struct regs *regs;	     /* the entry frame while inshim */
 	void *xstate;		     /* extended state of the site beside it, NULL if it can have none */
 

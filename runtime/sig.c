@@ -47,7 +47,7 @@ static bool wants(struct g *g, int sig)
 		return false;
 	if (atomic_load(&g->sig.mask) & sigbit(sig))
 		return false;
-	return s == Grunning || !load_acq(&g->interrupt);
+	return s == Grunning || !(load_acq(&g->interrupt) & IntrSignal);
 }
 
 /* The kernel offers SIGCHLD first to the thread that made the child. We do not know it, but a thread that forks and then
@@ -87,7 +87,7 @@ static struct g *choose(int sig)
 static void wake_target(struct g *g, struct gqueue *woken)
 {
 	/* seq_cst: pairs with the look at interrupt after wait_begin, and in arch_blocking_syscall */
-	bool told = atomic_exchange(&g->interrupt, 1);
+	bool told = atomic_fetch_or(&g->interrupt, IntrSignal) & IntrSignal;
 	struct m *self = getm();
 	if (self && self->curg == g)
 		return;
@@ -252,6 +252,15 @@ void sig_drain(void)
 	}
 	if (unlikely(load_acq(&overflowed)))
 		after_overflow();
+}
+
+/* A G that only came by the inbox must not take a signal of the process from the one that was chosen for it, which may be
+ * the only one that its handler tells anything. */
+bool sig_told(struct g *g)
+{
+	atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrInbox);
+	sig_drain();
+	return load_acq(&g->interrupt) != 0;
 }
 
 void sig_sleep_begin(struct m *m)

@@ -41,8 +41,7 @@ static _Noreturn void enter_handlers(struct kuc *c, struct g *g, struct sigdeliv
 		c->stack = arch_sig_mstack();
 		c->sigmask = sig_realmask();
 		arch_sig_commit(c, &g->inshim);
-		sig_drain();
-		more = sig_next(g, d);
+		more = sig_told(g) && sig_next(g, d);
 	}
 }
 
@@ -84,12 +83,11 @@ long sig_deliver_exit(struct regs *r, long ret)
 {
 	struct g *g = getg();
 	struct exit_arg a = { r, ret };
-	sig_drain();
-	if (load_acq(&g->interrupt))
+	if (sig_told(g))
 		arch_on_sigstack(deliver_exit, &a, sigstack_top());
 	/* An awaited signal that came to nothing under the other mask: the call begins anew, or ended by itself. */
 	sig_restore_mask(g);
-	if (load_acq(&g->interrupt))
+	if (load_acq(&g->interrupt) & IntrSignal)
 		arch_on_sigstack(deliver_exit, &a, sigstack_top());
 	return ret;
 }
@@ -115,8 +113,7 @@ _Noreturn __attribute__((used)) void sig_return(struct kuc *uc)
 	sig_note_blocked(uc->sigmask & ~load_rlx(&g->sig.mask));
 	sig_setmask(g, uc->sigmask);
 	for (;;) {
-		sig_drain();
-		if (load_acq(&g->interrupt))
+		if (sig_told(g))
 			arch_on_sigstack(deliver_return, uc, sigstack_top());
 		if (load_rlx(&g->preempt))
 			preempt_park();

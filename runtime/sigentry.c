@@ -104,7 +104,7 @@ static void deliver_here(struct m *m, struct kuc *uc, struct kuc c)
 	struct g *g = m->curg;
 	struct sigdelivery d;
 	bool any = false;
-	while (load_acq(&g->interrupt) && sig_next(g, &d)) {
+	while (sig_told(g) && sig_next(g, &d)) {
 		sig_push(&c, g, &d);
 		any = true;
 	}
@@ -168,7 +168,7 @@ static void fault(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 		/* seccomp refuses a call that a shim makes for the program: that is the program's fault */
 		if (sig == SIGSYS && g) {
 			if (inbox_put(g, info))
-				store_rel(&g->interrupt, 1);
+				atomic_fetch_or(&g->interrupt, IntrInbox);
 			return;
 		}
 		rt_printf(2, "preloom: signal %d in the runtime at %p, address %p\n", sig, (void *)ip,
@@ -239,7 +239,6 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		take_in(m, sig, info, uc);
 	switch (w) {
 	case Program:
-		sig_drain();
 		deliver_here(m, uc, c);
 		break;
 	case Blocking:
@@ -255,6 +254,6 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		/* On g0, curg may have parked already and be anybody's: a hint that nobody follows would hide it from senders.
 		 * The M empties the inbox before it sleeps, and sysmon does. */
 		if (g && !kick && !on_g0(m, uc->sp))
-			store_rel(&g->interrupt, 1);
+			atomic_fetch_or(&g->interrupt, IntrInbox);
 	}
 }

@@ -21,7 +21,7 @@ uint64_t sig_setmask(struct g *g, uint64_t mask)
 	if (likely(!pending))
 		return old;
 	if (pending & ~mask)
-		atomic_store(&g->interrupt, 1);
+		atomic_fetch_or(&g->interrupt, IntrSignal);
 	if (pending & mask & ~old)
 		sig_retarget(mask & ~old);
 	return old;
@@ -53,7 +53,7 @@ bool sig_deliverable(struct g *g)
 		return false;
 	lock(&siglock);
 	bool yes = (sig_pending_set(g) & ~load_rlx(&g->sig.mask)) != 0;
-	atomic_store(&g->interrupt, yes);
+	atomic_store(&g->interrupt, yes ? IntrSignal : 0);
 	unlock(&siglock);
 	if (!yes && atomic_load(&sig_shared.set))
 		sig_retarget(load_rlx(&g->sig.mask));

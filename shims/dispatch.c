@@ -114,7 +114,7 @@ long shim_may_block(struct regs *r)
 
 long shim_may_block_nohand(struct regs *r)
 {
-	return block(r, blocking_syscall, -EINTR);
+	return block(r, blocking_syscall, -ERESTARTNOHAND);
 }
 
 long shim_blocks_long(struct regs *r)
@@ -124,7 +124,7 @@ long shim_blocks_long(struct regs *r)
 
 long shim_blocks_long_nohand(struct regs *r)
 {
-	return block(r, blocking_syscall_long, -EINTR);
+	return block(r, blocking_syscall_long, -ERESTARTNOHAND);
 }
 
 /* --- program memory --- */
