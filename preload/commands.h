@@ -18,6 +18,7 @@
 	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--system] PID", "print what every thread of a process does") \
 	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \
 	X(trace, "[--seconds N] [-o FILE.json] [--size MB] [--buffer MB] PID", "record what the scheduler does, for Perfetto or chrome://tracing") \
+	X(record, "[-o FILE.html] [--seconds N] [--buffer MB] PID | [--] PROGRAM [ARGUMENT ...]", "run a program or watch a process, and report what its threads did") \
 	X(version, "[PID]", "say which version this is, or which one a process runs")
 
 #endif

@@ -137,9 +137,18 @@ static uint64_t waits_on(const struct g *g, uint8_t reason)
 	}
 }
 
+/* Its value tells a tool what the word belongs to: 2 is a mutex that is held and waited for. */
+static uint32_t futex_word(const struct g *g)
+{
+	uint32_t v;
+	if (g->waitreason != WaitFutex || arch_user_load32((const void *)g->wait_addr, &v))
+		return 0;
+	return v;
+}
+
 void trace_park(struct g *g)
 {
-	trace_g(TracePark, g, g->waitreason, waits_on(g, g->waitreason));
+	put(TracePark, g->waitreason, current_p(), futex_word(g), g->goid, waits_on(g, g->waitreason));
 }
 
 /* The caller has claimed g's wait record, or runs it for the first time. */

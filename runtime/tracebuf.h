@@ -20,7 +20,7 @@ enum trace_type {
 	TraceParent,  /*                         the new G         its maker */
 	TraceExit,    /*                         the G             its entry               its thread id */
 	TraceName,    /* with Create and Exit: g and arg are the name, n the lower half of the G's number */
-	TracePark,    /*                         the G             address, fd             -              waitreason */
+	TracePark,    /*                         the G             address, fd             the futex word waitreason */
 	TraceReady,   /* became runnable         the G             who readied it, or 0    -              enum wake */
 	TraceRun,     /* on P p                  the G */
 	TraceYield,   /* gave its P away         the G */

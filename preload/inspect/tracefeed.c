@@ -216,8 +216,12 @@ size_t tracefeed_read(struct tracefeed *f, bool all, const struct feed_event **e
 	f->horizon = all ? UINT64_MAX : arch_cputicks();
 	*gap = false;
 	*ev = f->ev;
-	if (!load_rlx(&f->b.pool) || !read_head(f))
+	if (!load_rlx(&f->b.pool))
 		return 0;
+	if (f->gone || !read_head(f)) {
+		f->given = all ? f->n : 0;
+		return f->given;
+	}
 	watch_new(f);
 	for (size_t i = 0; i < f->nw; i += AT_ONCE)
 		look_at(f, f->w + i, f->nw - i < AT_ONCE ? f->nw - i : AT_ONCE, all);

@@ -255,11 +255,10 @@ static void on_ready(struct tracemodel *tm, struct trace_g *g, const struct feed
 		was(tm, by, LifeRunning, e->p, at);
 	was(tm, g, LifeWaiting, -1, at);
 	p_drop(tm, g, at);
-	leave(tm, g, at);
 	g->readied_by = e->arg;
 	g->readied_how = e->sub;
-	g->readied_at = at;
 	g->created = g->yielded = false;
+	leave(tm, g, at);
 	if (tm->sink.ready)
 		tm->sink.ready(tm->ctx, by, g, at);
 	enter(tm, g, LifeRunnable, at);
@@ -311,6 +310,8 @@ static void on_park(struct tracemodel *tm, struct trace_g *g, const struct feed_
 	g->parks++;
 	g->why = e->sub;
 	g->what = e->arg;
+	g->word = e->n;
+	g->readied_by = 0;
 	enter(tm, g, LifeWaiting, at);
 }
 

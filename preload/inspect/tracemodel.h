@@ -19,8 +19,9 @@ struct trace_g {
 	bool holds;
 	uint32_t why;	/* LifeWaiting: enum waitreason; LifeSyscall: its number */
 	uint64_t what;	/* LifeWaiting: address or descriptor */
-	uint64_t readied_by, readied_at; /* LifeRunnable: the G, 0: none */
-	uint32_t readied_how;		 /* enum wake */
+	uint32_t word;	/* waiting on a futex: its value, if known */
+	uint64_t readied_by;	  /* LifeRunnable, and as LifeWaiting ends: the G, 0: none */
+	uint32_t readied_how;	  /* enum wake */
 	bool created, yielded;	 /* LifeRunnable for that reason */
 	/* sums, in ticks */
 	uint64_t total[NLife];

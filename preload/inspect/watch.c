@@ -8,6 +8,7 @@
 #include "command.h"
 #include "control.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -128,9 +129,12 @@ void watch_read(struct watch *w, bool all)
 
 void watch_let_go(struct watch *w)
 {
+	struct ending e = { 0 };
 	int64_t result;
+	/* Only one that goes on keeps its memory, and could be asked to give it back. */
+	bool lives = target_read(w->t, w->t->h.ending, &e, sizeof(e)) && !load_rlx(&e.ended) && kill(w->t->pid, 0) == 0;
+	if (lives)
+		control_do(w->t, ControlTraceRelease, NULL, 0, NULL, &result);
 	write_ending(w->t, offsetof(struct ending, attended), 0);
 	write_ending(w->t, offsetof(struct ending, done), 1);
-	if (!w->ended && !w->gone && w->t->h.control)
-		control_do(w->t, ControlTraceRelease, NULL, 0, NULL, &result);
 }
