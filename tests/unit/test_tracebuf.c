@@ -69,10 +69,13 @@ START_TEST(a_wait_and_its_end)
 {
 	fake_start(1);
 	ck_assert_int_eq(trace_start(0), 0);
-	main_g->wait_addr = 0x1234;
+	static uint32_t word = 2;
+	main_g->wait_addr = (uintptr_t)&word;
 	fake_call(main_g, unit_park, NULL);
 	const struct trace_event *park = find(TracePark, main_g, 0);
 	ck_assert_ptr_nonnull(park);
+	ck_assert_uint_eq(park->arg, (uintptr_t)&word);
+	ck_assert_uint_eq(park->n, 2);
 	ck_assert_int_eq(park->p, 0);
 	ck_assert(wake_g(main_g, unit_seq(main_g), WakeTimeout));
 	const struct trace_event *ready = find(TraceReady, main_g, 0);
