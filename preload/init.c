@@ -6,7 +6,9 @@
  * Activation needs no file: a daemon may be in a chroot by then.
  */
 #include "../runtime/ending.h"
+#include "../runtime/crash.h"
 #include "../runtime/futex.h"
+#include "../runtime/helper.h"
 #include "../runtime/inspect.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
@@ -22,6 +24,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <signal.h>
@@ -263,8 +266,45 @@ static int open_log(void)
 	return privfd_take(fd);
 }
 
+/* GOTRACEBACK, with Go's words. */
+static int traceback_level(void)
+{
+	static const char *const words[] = { "none", "single", "all", "system", "crash" };
+	const char *v = getenv("GOTRACEBACK");
+	if (!v || !*v || !strcmp(v, "1"))
+		return TracebackSingle;
+	for (size_t i = 0; i < nelem(words); i++)
+		if (!strcmp(v, words[i]))
+			return (int)i;
+	if (!strcmp(v, "0") || !strcmp(v, "2"))
+		return v[0] == '0' ? TracebackNone : TracebackAll;
+	rt_printf(2, "preloom: GOTRACEBACK=%s: it takes none, single, all, system or crash; single is used\n", v);
+	return TracebackSingle;
+}
+
+/* The folder that this library lies in: the command for reports is looked for from there. */
+static void find_helper(void)
+{
+	static char folder[PATH_MAX];
+	Dl_info di;
+	if (!dladdr(__ehdr_start, &di) || !di.dli_fname)
+		return;
+	if (di.dli_fname[0] != '/') {
+		if (!realpath(di.dli_fname, folder))
+			return;
+	} else if (strlen(di.dli_fname) < sizeof(folder)) {
+		strcpy(folder, di.dli_fname);
+	}
+	char *slash = strrchr(folder, '/');
+	if (slash) {
+		*slash = 0;
+		helper_init(folder);
+	}
+}
+
 static void set_runtime_options(void)
 {
+	rt_opt.traceback = traceback_level();
 	rt_opt.chaos = (uint64_t)options.chaos;
 	rt_opt.schedtrace = options.schedtrace * NSEC_PER_MSEC;
 	rt_opt.scheddetail = options.scheddetail;
@@ -307,6 +347,7 @@ static void activate(void)
 	vdso_replace(gettime, (void *)time_vdso_clock_gettime);
 	vdso_replace(getres, (void *)time_vdso_clock_getres);
 	set_runtime_options();
+	find_helper();
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served,

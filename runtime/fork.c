@@ -5,6 +5,7 @@
  */
 #include "control.h"
 #include "ending.h"
+#include "crash.h"
 #include "futex.h"
 #include "tracebuf.h"
 
@@ -109,4 +110,5 @@ void fork_child(bool locked)
 	g->lastp = pp;
 	netpoll_after_fork();
 	sig_after_fork_child(g);
+	crash_after_fork();
 }

@@ -1,4 +1,5 @@
 /* print.c - formatted output without libc: %s %d %u %x %p %c, with l and ll, width and 0; and the end by throw. */
+#include "crash.h"
 #include "runtime.h"
 #include <stdarg.h>
 
@@ -124,6 +125,6 @@ _Noreturn void throw(const char *rule)
 		for (;;)
 			os_usleep(NSEC_PER_SEC);
 	rt_printf(2, "preloom: fatal error: %s\n", rule);
-	dump_all(2);
+	crash_throw();
 	os_abort();
 }

@@ -291,6 +291,7 @@ struct rt_options {
 	int logfd;	     /* where reports go; 2 by default */
 	bool deadlock;	     /* report deadlocks (default) */
 	bool stats;	     /* print the counters at exit */
+	int traceback;	     /* GOTRACEBACK: enum traceback in crash.h */
 };
 extern struct rt_options rt_opt;
 
@@ -453,7 +454,7 @@ void rt_printf(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 int rt_snprintf(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void schedtrace(bool detail);
 void stats_print(void);
-void dump_all(int fd);
+void dump_all(int fd, uint64_t goid);
 const char *waitreason_name(enum waitreason r);
 
 /* fork.c */

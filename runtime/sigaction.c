@@ -3,7 +3,7 @@
  * The table holds what the program asked for. The kernel has preloom's handler for a signal if the program has one,
  * or if somebody blocks or awaits the signal (`caught`, which only grows: a signal that every G blocks must come to us
  * to be pending, since no M ever blocks it), or if preloom itself needs it (SIGSEGV and SIGBUS for faults in copies
- * from and to the program, the signal that preempts). All other signals keep the program's own SIG_DFL or SIG_IGN in the
+ * from and to the program, the signal that preempts; those whose default action is preceded by a report, crash.c). All other signals keep the program's own SIG_DFL or SIG_IGN in the
  * kernel. The default action of a signal that is caught is the kernel's too: SIG_DFL for a moment, and the signal again.
  *
  * The handler runs on the M's signal stack with every asynchronous signal blocked: were the mask empty, the kernel
@@ -11,6 +11,7 @@
  * No SA_RESTART: an interrupted call returns EINTR to the shim, which knows what the program's flags say. Only the
  * preemption signal restarts, for the sake of calls that preloom could not rewrite.
  */
+#include "crash.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 
@@ -24,6 +25,12 @@ static int64_t nhandlers; /* our share of sched.nhandlers */
 static bool always_ours(int sig)
 {
 	return sig == SIGSEGV || sig == SIGBUS || sig == preempt_signal;
+}
+
+/* Their default action is preceded by a report. */
+static bool reported(int sig)
+{
+	return (CRASH_SIGNALS & sigbit(sig)) && actions[sig].handler == HANDLER_DFL;
 }
 
 static bool is_handler(const struct ksigaction *a)
@@ -53,7 +60,7 @@ void sig_set_default(int sig)
 static void install(int sig)
 {
 	const struct ksigaction *a = &actions[sig];
-	bool to_us = is_handler(a) || always_ours(sig) || (load_rlx(&caught) & sigbit(sig));
+	bool to_us = is_handler(a) || always_ours(sig) || reported(sig) || (load_rlx(&caught) & sigbit(sig));
 	if (sig == SIGCHLD && a->handler == HANDLER_IGN)
 		to_us = false;
 	struct ksigaction k = { .restorer = (uintptr_t)arch_restorer };
@@ -160,7 +167,7 @@ void sig_actions_init(void)
 		if (sigbit(sig) & SIG_UNBLOCKABLE)
 			continue;
 		sys4(__NR_rt_sigaction, sig, 0, &actions[sig], 8);
-		if (is_handler(&actions[sig]) || always_ours(sig))
+		if (is_handler(&actions[sig]) || always_ours(sig) || reported(sig))
 			install(sig);
 	}
 	count_handlers();
@@ -199,14 +206,15 @@ void sig_actions_after_exec(void)
 void sig_default_action(int sig, const struct ksiginfo *info)
 {
 	uint64_t bit = sigbit(sig), old;
-	(void)info;
 	if (bit & SIG_DFL_IGNORED)
 		return;
 	int pid = os_getpid();
 	struct m *m = getm();
 	bool foreign = !m || m->foreign;
-	if (!foreign)
+	if (!foreign) {
+		crash_signal(sig, info);
 		lock(&siglock);
+	}
 	kernel_default(sig);
 	if (bit & SIG_DFL_STOPS)
 		sys2(__NR_kill, pid, sig);

@@ -20,6 +20,7 @@
  */
 #include "control.h"
 #include "ending.h"
+#include "crash.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 
@@ -149,8 +150,9 @@ static bool fixed_up(struct kuc *uc)
 	return true;
 }
 
-static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc *uc)
+static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc *uc, bool in_runtime)
 {
+	crash_fault(sig, info, uc, in_runtime);
 	/* A trap is over: returning would not raise it again. */
 	if (sig == SIGTRAP || sig == SIGSYS || (uc->sigmask & sigbit(sig))) {
 		sig_default_action(sig, info);
@@ -171,14 +173,12 @@ static void fault(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 				atomic_fetch_or(&g->interrupt, IntrInbox);
 			return;
 		}
-		rt_printf(2, "preloom: signal %d in the runtime at %p, address %p\n", sig, (void *)ip,
-			  (void *)info->addr);
-		die_of_fault(sig, info, uc);
+		die_of_fault(sig, info, uc, true);
 		return;
 	}
 	struct sigdelivery d;
 	if (!sig_forced(g, sig, info, &d)) {
-		die_of_fault(sig, info, uc);
+		die_of_fault(sig, info, uc, false);
 		return;
 	}
 	struct kuc c = *uc;

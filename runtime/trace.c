@@ -1,4 +1,5 @@
 /* trace.c - what the scheduler says of itself: schedtrace in Go's format, the list of G's, the deadlock report. */
+#include "crash.h"
 #include "runtime.h"
 
 static const char *const reason_names[NWaitReason] = {
@@ -41,11 +42,12 @@ static void print_g(int fd, struct g *g)
 		  g->lockedm && g->wired_why ? g->wired_why : "");
 }
 
-void dump_all(int fd)
+/* goid: this one only; 0: all. */
+void dump_all(int fd, uint64_t goid)
 {
 	for (uint32_t i = 0; i < g_count(); i++) {
 		struct g *g = g_at(i);
-		if (g && load_acq(&g->status) != Gdead && load_acq(&g->status) != Gidle)
+		if (g && load_acq(&g->status) != Gdead && load_acq(&g->status) != Gidle && (!goid || g->goid == goid))
 			print_g(fd, g);
 	}
 }
@@ -155,7 +157,8 @@ void checkdead_locked(void)
 						      g->waitreason == WaitIOWrite))
 			return;
 	}
-	rt_printf(rt_opt.logfd, "fatal error: all goroutines are asleep - deadlock!\n\n");
-	dump_all(rt_opt.logfd);
+	crash_deadlock();
+	if (rt_opt.traceback == TracebackCrash)
+		os_abort();
 	os_exit_process(2);
 }

@@ -18,31 +18,45 @@ static size_t next_of(const struct capture *c, const struct reason *reasons, siz
 	return ties(&reasons[i]) ? (size_t)(reasons[i].owner - c->s.g) : NOBODY;
 }
 
-static void print_wait(FILE *f, struct symbols *sym, const struct reason *r)
+static void print_lock(FILE *f, struct symbols *sym, const char *what, const struct reason *r)
 {
 	char place[160];
 	reason_place(sym, r->object, place, sizeof(place));
-	if (r->kind == ReasonJoin)
-		fprintf(f, "waits for the end of\n");
-	else
-		fprintf(f, "waits for %s %s, held by\n", r->kind == ReasonMutex ? "mutex" : "rwlock", place);
+	fprintf(f, "%s %s %s", what, r->kind == ReasonMutex ? "mutex" : "rwlock", place);
+}
+
+/* before: of the one that waits for this one. */
+static void print_wait(FILE *f, struct symbols *sym, const struct reason *before, const struct reason *r)
+{
+	if (before->kind != ReasonJoin) {
+		print_lock(f, sym, "holds", before);
+		fputs(" and ", f);
+	}
+	if (r->kind == ReasonJoin) {
+		fprintf(f, "waits for the end of goroutine %lu\n", (unsigned long)r->owner->g.goid);
+	} else {
+		print_lock(f, sym, "waits for", r);
+		fprintf(f, " held by goroutine %lu\n", (unsigned long)r->owner->g.goid);
+	}
 }
 
 static void print_circle(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons, size_t from)
 {
-	size_t n = 0, i = from;
-	do
+	size_t n = 0, i = from, before = from;
+	do {
 		n++;
-	while ((i = next_of(c, reasons, i)) != from);
+		before = i;
+	} while ((i = next_of(c, reasons, i)) != from);
 	fprintf(f, n == 1 ? "deadlock: a goroutine waits for itself:\n"
 			  : "deadlock: %zu goroutines wait for each other in a circle:\n", n);
 	do {
 		const struct g *g = &c->s.g[i].g;
 		fprintf(f, "\tgoroutine %lu \"%.*s\" ", (unsigned long)g->goid, GNAME_LEN, g->name);
-		print_wait(f, sym, &reasons[i]);
+		print_wait(f, sym, &reasons[before], &reasons[i]);
+		before = i;
 		i = next_of(c, reasons, i);
 	} while (i != from);
-	fprintf(f, "\tgoroutine %lu, the first one\n\n", (unsigned long)c->s.g[from].g.goid);
+	fputc('\n', f);
 }
 
 size_t cycles_print(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons)

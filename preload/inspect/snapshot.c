@@ -10,7 +10,6 @@
 
 #define MAX_MS 100000
 #define MAX_SLOTS (1u << 21)
-#define TID_BASE (1u << 29) /* see runtime/g.c */
 
 static bool read_ps(const struct target *t, struct snapshot *s)
 {
@@ -67,6 +66,12 @@ static int by_goid(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int by_tid(const void *a, const void *b)
+{
+	uint32_t x = ((const struct snap_tid *)a)->tid, y = ((const struct snap_tid *)b)->tid;
+	return x < y ? -1 : x > y;
+}
+
 static bool read_gs(const struct target *t, struct snapshot *s)
 {
 	uint32_t count, n = 0;
@@ -92,15 +97,14 @@ static bool read_gs(const struct target *t, struct snapshot *s)
 		if (ok[i] && st != Gdead && st != Gidle)
 			s->g[s->ng++] = s->g[i];
 	}
-	s->by_slot = good ? calloc(count + 1, sizeof(*s->by_slot)) : NULL;
-	good = s->by_slot != NULL;
-	if (good) {
+	s->by_tid = good ? calloc(s->ng + 1, sizeof(*s->by_tid)) : NULL;
+	good = s->by_tid != NULL;
+	if (good)
 		qsort(s->g, s->ng, sizeof(*s->g), by_goid);
-		s->nslots = count;
-	}
 	for (size_t i = 0; good && i < s->ng; i++)
-		if (s->g[i].g.slot < count)
-			s->by_slot[s->g[i].g.slot] = (uint32_t)i + 1;
+		s->by_tid[i] = (struct snap_tid){ s->g[i].g.tid, (uint32_t)i };
+	if (good)
+		qsort(s->by_tid, s->ng, sizeof(*s->by_tid), by_tid);
 	free(addr);
 	free(buf);
 	free(ok);
@@ -128,7 +132,7 @@ void snapshot_free(struct snapshot *s)
 	free(s->p);
 	free(s->m);
 	free(s->g);
-	free(s->by_slot);
+	free(s->by_tid);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -142,15 +146,9 @@ const struct snap_g *snapshot_g_at(const struct snapshot *s, uintptr_t addr)
 
 const struct snap_g *snapshot_g_by_tid(const struct snapshot *s, uint32_t tid)
 {
-	uint32_t slot = tid & (MAX_SLOTS - 1), at;
-	if (tid & TID_BASE) {
-		at = slot < s->nslots ? s->by_slot[slot] : 0;
-		return at && s->g[at - 1].g.tid == tid ? &s->g[at - 1] : NULL;
-	}
-	for (size_t i = 0; i < s->ng; i++) /* the main one: the first, but in a forked child */
-		if (s->g[i].g.tid == tid)
-			return &s->g[i];
-	return NULL;
+	struct snap_tid key = { tid, 0 };
+	const struct snap_tid *found = s->ng ? bsearch(&key, s->by_tid, s->ng, sizeof(key), by_tid) : NULL;
+	return found ? &s->g[found->at] : NULL;
 }
 
 const struct snap_g *snapshot_g_by_goid(const struct snapshot *s, uint64_t goid)

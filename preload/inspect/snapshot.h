@@ -14,6 +14,10 @@ struct snap_g {
 	struct g g;
 };
 
+struct snap_tid {
+	uint32_t tid, at; /* at: place in g */
+};
+
 struct snap_m {
 	uintptr_t addr;
 	struct m m;
@@ -27,8 +31,7 @@ struct snapshot {
 	size_t nm;
 	struct snap_g *g; /* those that are alive, in the order of their goid */
 	size_t ng;
-	uint32_t *by_slot; /* 1 + place in g, 0: not alive */
-	uint32_t nslots;
+	struct snap_tid *by_tid; /* of all g, sorted */
 	int64_t now;	   /* CLOCK_MONOTONIC */
 	uint64_t now_ticks; /* arch_cputicks() */
 	double ns_per_tick;

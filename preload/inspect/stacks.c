@@ -28,6 +28,7 @@ struct stacks {
 	struct page *pages;
 	struct unwind_space space;
 	struct frame f[STACK_DEPTH];
+	struct frame ring[STACK_DEPTH / 2];
 };
 
 /* Only what cannot be written is the same tomorrow. */
@@ -124,16 +125,25 @@ static const char *why_ended(enum unwind_end e)
 	}
 }
 
+/* The inner frames stay; of the others the last ones do, in a ring. */
 static void walk(struct stacks *k, struct unwind *u, struct stack *out)
 {
 	const struct inspect_header *h = &k->c->t->h;
+	const size_t half = STACK_DEPTH / 2;
+	size_t n = 0;
 	bool more;
 	*out = (struct stack){ .f = k->f };
 	do {
 		uintptr_t pc = u->reg[UNWIND_PC];
-		k->f[out->n++] = (struct frame){ pc, !u->exact, pc >= h->text_lo && pc < h->text_hi, u->signal_frame };
+		struct frame *f = n < half ? &k->f[n] : &k->ring[(n - half) % half];
+		*f = (struct frame){ pc, !u->exact, pc >= h->text_lo && pc < h->text_hi, u->signal_frame };
+		n++;
 		more = unwind_step(u);
-	} while (more && out->n < STACK_DEPTH);
+	} while (more && n < STACK_DEEPEST);
+	out->n = n < STACK_DEPTH ? n : STACK_DEPTH;
+	out->left_out = n - out->n;
+	for (size_t i = half; i < out->n; i++)
+		k->f[i] = k->ring[(out->left_out + i - half) % half];
 	out->cut = more;
 	if (!more)
 		out->end = why_ended(u->end);

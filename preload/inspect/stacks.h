@@ -5,7 +5,8 @@
 
 #include "capture.h"
 
-#define STACK_DEPTH 512
+#define STACK_DEPTH 512	      /* frames that are kept of a stack: the inner half and the outer half */
+#define STACK_DEEPEST 1000000 /* frames that are looked at */
 
 struct frame {
 	uintptr_t pc;
@@ -17,7 +18,8 @@ struct frame {
 struct stack {
 	struct frame *f;
 	size_t n;
-	bool cut;	 /* deeper than STACK_DEPTH */
+	size_t left_out; /* frames between f[STACK_DEPTH / 2 - 1] and the next */
+	bool cut;	 /* deeper than STACK_DEEPEST */
 	const char *end; /* why there is no more; NULL: it is complete */
 };
 

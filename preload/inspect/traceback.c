@@ -11,12 +11,13 @@
 #include <string.h>
 
 #define MANY 100
-#define SHOWN_FRAMES 100
+#define SHOWN_FRAMES 100 /* of a stack: as many inner as outer ones */
 #define GOIDS_LISTED 8
 
 struct item {
 	struct frame *f;
 	uint32_t n;
+	size_t left_out;
 	bool cut;
 	const char *end;
 	uint64_t hash;
@@ -63,6 +64,7 @@ static void keep(struct print *p, size_t i, const struct stack *st)
 	for (const char *s = p->reasons[i].state; *s; s++)
 		h = mix(h, (unsigned char)*s);
 	it->hash = mix(h, p->reasons[i].object);
+	it->left_out = st->left_out;
 	it->cut = st->cut;
 	it->end = st->end;
 }
@@ -136,16 +138,16 @@ static void print_stack(struct print *p, const struct item *it)
 {
 	for (uint32_t i = 0; i < it->n; i++) {
 		if (it->n > SHOWN_FRAMES && i == SHOWN_FRAMES / 2) {
-			uint32_t left_out = it->n - SHOWN_FRAMES;
-			fprintf(p->f, "...%u frames are left out...\n", left_out);
-			i += left_out;
+			uint32_t hidden = it->n - SHOWN_FRAMES;
+			fprintf(p->f, "...%zu frames are left out...\n", it->left_out + hidden);
+			i += hidden;
 		}
 		if (it->f[i].handler)
 			fprintf(p->f, "[signal]\n");
 		print_pc(p, it->f[i].pc, it->f[i].is_return);
 	}
 	if (it->cut)
-		fprintf(p->f, "...more frames than %d...\n", STACK_DEPTH);
+		fprintf(p->f, "...more frames than %d...\n", STACK_DEEPEST);
 	if (it->end)
 		fprintf(p->f, "(the stack ends here: %s)\n", it->end);
 }

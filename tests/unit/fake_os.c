@@ -1,4 +1,5 @@
 /* fake_os.c - the functions of os.h for the unit tests; see fake_os.h. */
+#include "helper.h"
 #include "unit.h"
 #include <asm/errno.h>
 #include <asm/prctl.h>
@@ -235,4 +236,23 @@ bool os_is_shared_memory(uintptr_t addr)
 {
 	(void)addr;
 	return false;
+}
+
+/* --- the command for reports is not started --- */
+
+int helper_start(const struct helper_request *r)
+{
+	(void)r;
+	return -ENOSYS;
+}
+
+int helper_result(int pid, bool wait)
+{
+	(void)pid;
+	(void)wait;
+	return -ENOSYS;
+}
+
+void helper_after_fork(void)
+{
 }

@@ -121,7 +121,7 @@ static void simulate(int procs, uint32_t s)
 		end_some_calls();
 	}
 	if (finished < NG) {
-		dump_all(2);
+		dump_all(2, 0);
 		ck_abort_msg("GOMAXPROCS=%d seed %u: %d of %d are through\n%s", procs, s, finished, NG, fake.text);
 	}
 	ck_assert_int_eq(total, NG * ROUNDS);
