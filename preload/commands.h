@@ -17,6 +17,7 @@
 #define COMMANDS_INSPECT(X)                                                   \
 	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--system] PID", "print what every thread of a process does") \
 	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \
+	X(top, "[--batch] [-n TIMES] [-d SECONDS] [-s KEY] [-r] [-f TEXT] [-l ROWS] [-m] PID", "watch what the threads of a process do") \
 	X(trace, "[--seconds N] [-o FILE.json] [--size MB] [--buffer MB] PID", "record what the scheduler does, for Perfetto or chrome://tracing") \
 	X(record, "[-o FILE.html] [--seconds N] [--buffer MB] PID | [--] PROGRAM [ARGUMENT ...]", "run a program or watch a process, and report what its threads did") \
 	X(version, "[PID]", "say which version this is, or which one a process runs")

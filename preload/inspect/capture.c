@@ -67,7 +67,7 @@ static void copy_stacks(struct capture *c)
 			uintptr_t lo = inner_end(c, g), hi = g->stack_hi;
 			size_t size = hi > lo && hi - lo < each ? hi - lo : each;
 			struct captured *x = &c->c[i];
-			if (!lo || !(x->stack = malloc(size)))
+			if ((c->wanted && !c->wanted[i]) || !lo || !(x->stack = malloc(size)))
 				continue;
 			x->lo = lo;
 			l[k] = (struct iovec){ x->stack, size };
@@ -94,7 +94,7 @@ static void copy_piece(struct capture *c, uintptr_t (*where)(const struct g *), 
 	size_t *who = calloc(n + 1, sizeof(*who));
 	for (size_t i = 0; addr && buf && ok && who && i < n; i++) {
 		uintptr_t at = where(&c->s.g[i].g);
-		if (!at)
+		if (!at || (c->wanted && !c->wanted[i]))
 			continue;
 		addr[k] = at;
 		buf[k] = (char *)&c->c[i] + offset;
@@ -130,6 +130,17 @@ bool capture_near(const struct captured *c, int offset, void *to, size_t n)
 	return true;
 }
 
+static bool copy(struct capture *c)
+{
+	c->c = calloc(c->s.ng + 1, sizeof(*c->c));
+	if (!c->c)
+		return false;
+	copy_stacks(c);
+	copy_piece(c, regs_of, offsetof(struct captured, regs), offsetof(struct captured, has_regs), sizeof(struct regs));
+	copy_piece(c, near_of, offsetof(struct captured, near), offsetof(struct captured, has_near), NEAR_SIZE);
+	return true;
+}
+
 struct look {
 	struct capture *c;
 	bool ok;
@@ -145,15 +156,7 @@ static void look(const struct stop *st, void *arg)
 		memcpy(c->threads, st->t, st->n * sizeof(*c->threads));
 		c->nthreads = st->n;
 	}
-	if (!snapshot_take(c->t, &c->s))
-		return;
-	c->c = calloc(c->s.ng + 1, sizeof(*c->c));
-	if (c->c) {
-		copy_stacks(c);
-		copy_piece(c, regs_of, offsetof(struct captured, regs), offsetof(struct captured, has_regs), sizeof(struct regs));
-		copy_piece(c, near_of, offsetof(struct captured, near), offsetof(struct captured, has_near), NEAR_SIZE);
-	}
-	l->ok = c->c != NULL;
+	l->ok = snapshot_take(c->t, &c->s) && copy(c);
 	c->stopped_ns = now_ns() - begin;
 }
 
@@ -171,12 +174,29 @@ bool capture_take(const struct target *t, bool still, struct capture *c)
 	return l.ok;
 }
 
-void capture_free(struct capture *c)
+bool capture_some(const struct target *t, const struct snapshot *s, const bool *wanted, struct capture *c)
+{
+	*c = (struct capture){ .t = t, .s = *s, .wanted = wanted, .not_stopped = "it was not asked for" };
+	return copy(c);
+}
+
+static void free_copies(struct capture *c)
 {
 	for (size_t i = 0; c->c && i < c->s.ng; i++)
 		free(c->c[i].stack);
 	free(c->c);
 	free(c->threads);
+}
+
+void capture_release(struct capture *c)
+{
+	free_copies(c);
+	memset(c, 0, sizeof(*c));
+}
+
+void capture_free(struct capture *c)
+{
+	free_copies(c);
 	snapshot_free(&c->s);
 	memset(c, 0, sizeof(*c));
 }

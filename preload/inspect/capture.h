@@ -25,6 +25,7 @@ struct capture {
 	struct captured *c; /* one for every s.g */
 	struct stopped *threads;
 	size_t nthreads;
+	const bool *wanted;	/* one for every s.g: which ones; NULL: all */
 	const char *not_stopped; /* why the process was not stopped; NULL: it was */
 	int64_t stopped_ns;	 /* for how long */
 };
@@ -32,6 +33,10 @@ struct capture {
 /* False: the process is gone. `still`: stop it meanwhile. */
 bool capture_take(const struct target *t, bool still, struct capture *c);
 void capture_free(struct capture *c);
+
+/* From a snapshot that was taken before and stays the caller's, of some G's, without stopping. */
+bool capture_some(const struct target *t, const struct snapshot *s, const bool *wanted, struct capture *c);
+void capture_release(struct capture *c);
 
 static inline const struct captured *captured_of(const struct capture *c, const struct snap_g *g)
 {

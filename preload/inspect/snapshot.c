@@ -180,18 +180,35 @@ const struct snap_m *snapshot_m_by_procid(const struct snapshot *s, int procid)
 	return NULL;
 }
 
+/* It may have given up its CPU while it was read: then that is the later of the two times. */
+static bool on_cpu(const struct g *g)
+{
+	uint32_t st = load_rlx(&g->status);
+	return (st == Grunning && g->wait_ticks <= g->run_start) || (st == Gsyscall && g->run_start);
+}
+
 int64_t snapshot_since(const struct snapshot *s, const struct g *g)
 {
-	uint64_t from = load_rlx(&g->status) == Grunning ? g->run_start : g->wait_ticks;
+	uint64_t from = on_cpu(g) ? g->run_start : g->wait_ticks;
+	if (load_rlx(&g->status) == Gsyscall && load_rlx(&g->retaken) > from)
+		from = load_rlx(&g->retaken);
 	if (!from || s->now_ticks < from || s->ns_per_tick <= 0)
 		return from ? 0 : -1;
 	return (int64_t)((double)(s->now_ticks - from) * s->ns_per_tick);
 }
 
+uint64_t snapshot_ticks(const struct snapshot *s, const struct g *g)
+{
+	uint64_t ticks = g->cputicks, until = s->now_ticks;
+	if (!on_cpu(g))
+		return ticks;
+	/* In a system call it has a CPU until its P is taken away. */
+	if (load_rlx(&g->status) == Gsyscall && load_rlx(&g->retaken) > g->run_start)
+		until = load_rlx(&g->retaken);
+	return until > g->run_start ? ticks + until - g->run_start : ticks;
+}
+
 int64_t snapshot_cpu(const struct snapshot *s, const struct g *g)
 {
-	uint64_t ticks = g->cputicks;
-	if (load_rlx(&g->status) == Grunning && s->now_ticks > g->run_start)
-		ticks += s->now_ticks - g->run_start;
-	return (int64_t)((double)ticks * s->ns_per_tick);
+	return (int64_t)((double)snapshot_ticks(s, g) * s->ns_per_tick);
 }

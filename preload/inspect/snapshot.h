@@ -50,7 +50,8 @@ const struct snap_m *snapshot_m_by_procid(const struct snapshot *s, int procid);
 
 /* For how long it has been in its state, in ns; -1 where that is not known. */
 int64_t snapshot_since(const struct snapshot *s, const struct g *g);
-/* CPU time of a G in ns, with its current run. */
+/* CPU time of a G, with its current run; in ticks, and in ns. */
+uint64_t snapshot_ticks(const struct snapshot *s, const struct g *g);
 int64_t snapshot_cpu(const struct snapshot *s, const struct g *g);
 
 #endif
