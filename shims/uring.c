@@ -1,0 +1,42 @@
+/* uring.c - io_uring(7): a ring may belong to the kernel thread that made it.
+ *
+ * A ring with one issuer takes entries from that kernel thread only, one with deferred task work completes them there
+ * only, and a ring's registered number is known to the kernel thread that registered it. A G that asks for one of these
+ * is wired. Rings without serve any kernel thread; a wait for completions blocks like any other call.
+ */
+#include "shim.h"
+
+#define SETUP_R_DISABLED (1u << 6)
+#define SETUP_SINGLE_ISSUER (1u << 12)
+#define SETUP_DEFER_TASKRUN (1u << 13)
+#define FLAGS_OFFSET 8 /* in struct io_uring_params */
+
+#define REGISTER_ENABLE_RINGS 12
+#define REGISTER_RING_FDS 20
+
+long shim_io_uring_setup(struct regs *r)
+{
+	uint32_t flags;
+	if (user_read(&flags, A2(r) + FLAGS_OFFSET, sizeof(flags)))
+		return -EFAULT;
+	/* A ring that is made disabled belongs to who enables it. */
+	if (flags & (SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN) && !(flags & SETUP_R_DISABLED))
+		lockosthread("io_uring");
+	return shim_raw(r);
+}
+
+long shim_io_uring_register(struct regs *r)
+{
+	uint32_t op = (uint32_t)A2(r);
+	if (op == REGISTER_ENABLE_RINGS || op == REGISTER_RING_FDS)
+		lockosthread("io_uring");
+	return shim_raw(r);
+}
+
+#define ENTER_GETEVENTS 1u
+
+/* Without a wait for completions it only submits. */
+long shim_io_uring_enter(struct regs *r)
+{
+	return A4(r) & ENTER_GETEVENTS && A3(r) ? shim_blocks_long_nohand(r) : shim_may_block_nohand(r);
+}
