@@ -9,6 +9,7 @@
  */
 #include "control.h"
 #include "inspect.h"
+#include "prof.h"
 #include "sigimpl.h"
 #include "tracebuf.h"
 
@@ -52,11 +53,27 @@ static long release_trace(struct control *c, int64_t now)
 	return 0;
 }
 
+static long profile_start(struct control *c, int64_t now)
+{
+	(void)now;
+	if (c->arg[0] < 0 || c->arg[0] >= NProf || c->arg[1] < 0 || c->arg[1] > UINT32_MAX)
+		return -EINVAL;
+	return prof_start((enum prof_type)c->arg[0], (uint32_t)c->arg[1]);
+}
+
+static long profile_stop(struct control *c, int64_t now)
+{
+	(void)now;
+	return c->arg[0] < 0 || c->arg[0] >= NProf ? -EINVAL : prof_stop((enum prof_type)c->arg[0]);
+}
+
 static long (*const commands[NControl])(struct control *c, int64_t now) = {
 	[ControlGomaxprocs] = set_gomaxprocs,
 	[ControlTraceStart] = start_trace,
 	[ControlTraceStop] = stop_trace,
 	[ControlTraceRelease] = release_trace,
+	[ControlProfStart] = profile_start,
+	[ControlProfStop] = profile_stop,
 };
 
 bool control_rings(const struct ksiginfo *info)

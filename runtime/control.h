@@ -15,6 +15,8 @@ enum control_command {
 	ControlTraceStart,   /* arg[0]: bytes for the ring; -EBUSY, -ENOMEM */
 	ControlTraceStop,
 	ControlTraceRelease, /* the ring has been read */
+	ControlProfStart,    /* arg[0]: enum prof_type; arg[1]: rate, 0: the default */
+	ControlProfStop,     /* arg[0]: enum prof_type */
 	NControl
 };
 

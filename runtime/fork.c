@@ -7,6 +7,7 @@
 #include "ending.h"
 #include "crash.h"
 #include "futex.h"
+#include "prof.h"
 #include "tracebuf.h"
 
 void fork_prepare(void)
@@ -77,6 +78,7 @@ void fork_child(bool locked)
 	struct g *g = m->curg;
 	trace_after_fork(m);
 	store_rlx(&ending.attended, 0);
+	prof_after_fork(m);
 	if (locked)
 		unlock_own();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */

@@ -8,6 +8,7 @@
  * somebody else has claimed drops it and goes on to the next, so no wake-up is lost on a thread that timed out.
  */
 #include "futex.h"
+#include "prof.h"
 
 #define NBUCKETS 4096
 
@@ -101,6 +102,7 @@ long futex_queue(struct futexw *w, uint32_t val)
 {
 	struct futexbucket *b = futex_bucket(w->addr);
 	uint32_t now;
+	w->val = val;
 	futex_lock(b);
 	int err = arch_user_load32((const void *)w->addr, &now);
 	if (err == 0 && now == val) {
@@ -153,7 +155,10 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
 	long woken = 0;
+	uint64_t since = 0;
 	futex_lock(b);
+	if (inspecting(InspectMutex) && n == 1)
+		since = prof_mutex_since_locked(b, addr);
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
 		next = w->next;
@@ -162,6 +167,8 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 		woken += futex_take_locked(b, w, &q);
 	}
 	futex_unlock(b);
+	if (unlikely(since))
+		prof_mutex(since);
 	futex_ready(&q);
 	return woken;
 }

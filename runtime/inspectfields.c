@@ -2,6 +2,7 @@
  * into the tools: two that were built from different headers notice. No reference to anything else.
  */
 #include "inspect.h"
+#include "prof.h"
 #include "runtime.h"
 
 #define F(t, m) { #t, #m, offsetof(struct t, m), sizeof(((struct t *)0)->m) }
@@ -27,6 +28,6 @@ const struct inspect_field inspect_fields[] = {
 	F(sched, nreadies), F(sched, nmcreated), F(sched, nsysmontick),
 	S(timer), F(timer, when), F(timer, pp),
 	S(futexw), F(futexw, bucket), F(futexw, addr), F(futexw, pi), F(futexw, requeue_pi),
-	S(regs), S(rt_options),
+	S(regs), S(rt_options), { "prof", "", 0, sizeof(struct prof) },
 };
 const uint32_t inspect_nfields = nelem(inspect_fields);

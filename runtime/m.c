@@ -2,6 +2,7 @@
  *
  * M's are never destroyed: an idle one sleeps on its note and is used again.
  */
+#include "prof.h"
 #include "runtime.h"
 
 #define G0_STACK (64u << 10)
@@ -88,6 +89,7 @@ _Noreturn void m_retire(void)
 	while (m == &m0)
 		note_sleep(&m->park, -1);
 	uint64_t all = ~0ULL;
+	prof_m_stop(m);
 	sys4(14, 2, &all, 0, 8); /* no signal on a stack that goes away */
 	if (m->sigstack)
 		os_munmap(m->sigstack, m->sigstack_size);

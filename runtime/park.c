@@ -9,6 +9,7 @@
  * So no queue lock is held across the switch, which Go does (its park passes a lock to unlock on g0): a queue here
  * may hold a G that is not parked yet, which is harmless because claiming is what counts, not queueing.
  */
+#include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -98,7 +99,10 @@ static void park_m(struct g *g)
 
 enum wake wait_park(struct g *g)
 {
-	if ((load_acq(&g->wait) & STATE_MASK) == WaitPrepared)
+	if ((load_acq(&g->wait) & STATE_MASK) == WaitPrepared) {
 		arch_mcall(park_m);
+		if (inspecting(InspectBlock))
+			prof_block(g);
+	}
 	return wait_end(g);
 }

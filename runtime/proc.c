@@ -6,6 +6,7 @@
  * readier saw a spinning M and woke nobody), and then one such M sleeps in the netpoller until the next timer, the
  * others on their note.
  */
+#include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -298,6 +299,8 @@ _Noreturn void m_start(struct m *m)
 	os_thread_init(m);
 	if (tracing())
 		trace_p(TraceAwake, NULL, 0, 0);
+	if (inspecting(InspectProf))
+		prof_m_start(m);
 	if (m->sysmon)
 		sysmon();
 	if (!m->lockedg) { /* a wired G brings its P: stoplockedm */

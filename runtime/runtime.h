@@ -80,6 +80,7 @@ struct futexw {
 	uint32_t bitset;
 	uint32_t pi;	      /* waits for a PI lock at addr */
 	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
+	uint32_t val;	      /* what it found there */
 	uint32_t place;	      /* for waitv: 1 + its place among the words; the wait record says who was first */
 };
 
@@ -140,6 +141,7 @@ struct g {
 	int policy, priority, nice; /* recorded, not applied */
 	uint64_t affinity[16]; /* what sched_setaffinity was told, for 1024 CPUs */
 	uint8_t affinity_set, nice_set;
+	struct prof_bucket *prof_birth; /* where the profile of threads counts it */
 };
 
 struct m {
@@ -176,6 +178,7 @@ struct m {
 	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
 	struct trace_chunk *_Atomic trace; /* what it writes trace events to, in the session; see tracebuf.c */
 	uint32_t trace_session;
+	int prof_timer; /* 1 + its id, 0: none; see profcpu.c */
 };
 
 #define RUNQ_LEN 256

@@ -21,6 +21,7 @@
 #include "control.h"
 #include "ending.h"
 #include "crash.h"
+#include "prof.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 
@@ -212,6 +213,11 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 	struct m *m = m_of_thread();
 	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0 && fixed_up(uc))
 		return;
+	if (unlikely(sig == preempt_signal && prof_is_signal(info))) {
+		if (m && !m->foreign)
+			prof_signal(m, info, uc);
+		return;
+	}
 	struct kuc c;
 	enum where w = where_is(m, uc, &c);
 	bool bell = unlikely(sig == preempt_signal && control_rings(info));

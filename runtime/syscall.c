@@ -5,6 +5,7 @@
  * another M; then the G looks for an idle P, else queues itself globally and its M sleeps. A call that is expected to
  * be long gives its P away at once, unless too many M's are in such calls (bound.c).
  */
+#include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -12,6 +13,8 @@ static struct p *enter(struct m *m, struct g *g, int nr)
 {
 	struct p *pp = m->p;
 	g->syscall_nr = nr;
+	if (inspecting(InspectBlock))
+		g->wait_ticks = arch_cputicks();
 	g_setstatus(g, Grunning, Gsyscall);
 	/* At the beginning, so that sysmon tells a call from the one before it. */
 	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
@@ -141,10 +144,13 @@ void exitsyscall(void)
 				trace_g(TraceLeave, g, LeaveTook, 0);
 			g_setstatus(g, Gsyscall, Grunning);
 			g_on_cpu(m, g, pp);
-			return;
+			goto took_long;
 		}
 	}
 	arch_mcall(exitsyscall_m);
+took_long:
+	if (inspecting(InspectBlock))
+		prof_block_syscall(g);
 }
 
 static long held(struct g *g, long nr, const long args[6])

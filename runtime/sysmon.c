@@ -6,6 +6,7 @@
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
 #include "control.h"
+#include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -298,6 +299,7 @@ _Noreturn void sysmon(void)
 		if (rt_opt.chaos)
 			chaos();
 		trace_if_due(&last_trace, now);
+		prof_wall_work();
 	}
 }
 

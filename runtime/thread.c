@@ -6,6 +6,7 @@
  */
 #include "ending.h"
 #include "futex.h"
+#include "prof.h"
 #include "tracebuf.h"
 
 /* Stacks lie at multiples of a page (mostly of 8 MiB), so their tops would share a few cache sets: shift them. */
@@ -56,6 +57,8 @@ void thread_start(struct g *g)
 	g->wait_ticks = arch_cputicks();
 	if (tracing())
 		trace_created(g);
+	if (inspecting(InspectThread))
+		prof_thread_born(g);
 	g_setstatus(g, Gidle, Grunnable);
 	thread_launch(g);
 }
@@ -116,6 +119,8 @@ static void exit_m(struct g *g)
 	g_off_cpu(m, g);
 	if (tracing())
 		trace_exit(g);
+	if (unlikely(g->prof_birth))
+		prof_thread_dead(g);
 	g_setstatus(g, Grunning, Gdead);
 	m->curg = NULL;
 	if (g->lockedm) {

@@ -1,0 +1,97 @@
+/* prof.c - starting and stopping profiles.
+ *
+ * A profile is on while its bit in inspect_flags is set; the hooks test that and nothing else. Counters only grow: whoever
+ * wants a span of time reads the tables twice and subtracts, so several may look at one profile. Started and stopped by
+ * the options at activation, by tools through sysmon (control.c), and stopped at the end of the process.
+ */
+#include "prof.h"
+#include "runtime.h"
+#include <linux/errno.h>
+#include <asm/errno.h>
+
+#define CALIBRATE NSEC_PER_MSEC
+
+static const struct {
+	uint32_t dflt, min, max;
+} rates[NProf] = {
+	[ProfCpu] = { 100, 1, 10000 },
+	[ProfBlock] = { 10000, 1, 1000000000 },
+	[ProfMutex] = { 10000, 1, 1000000000 },
+	[ProfThreads] = { 1, 1, 1 },
+	[ProfWall] = { 100, 1, 1000 },
+};
+
+/* How fast the time-stamp counter goes, from the time since the start; if that is too short, it is waited for. */
+static void calibrate(void)
+{
+	int64_t ns;
+	while ((ns = os_nanotime() - sched.start_ns) < CALIBRATE)
+		arch_pause();
+	uint64_t ticks = arch_cputicks() - sched.start_ticks;
+	prof.ticks_per_ms = ticks / (uint64_t)(ns / 1000) * 1000 + ticks % (uint64_t)(ns / 1000) * 1000 / (uint64_t)(ns / 1000);
+	if (!prof.ticks_per_ms)
+		prof.ticks_per_ms = 1;
+}
+
+long prof_start(enum prof_type t, uint32_t rate)
+{
+	struct prof_kind *k = &prof.kind[t];
+	if (!rate)
+		rate = rates[t].dflt;
+	if (rate < rates[t].min || rate > rates[t].max)
+		return -EINVAL;
+	if (load_rlx(&k->running))
+		return -EBUSY;
+	if (!prof_tables(t))
+		return -ENOMEM;
+	calibrate();
+	k->rate = rate;
+	k->start_ns = os_nanotime();
+	k->stop_ns = 0;
+	k->start_ticks = arch_cputicks();
+	store_rlx(&k->running, 1);
+	preloom_inspect.prof = (uintptr_t)&prof;
+	/* seq_cst: an M that is being started sees the flag, or prof_tell_all sees the M */
+	atomic_fetch_or(&inspect_flags, prof_flag(t));
+	if (t == ProfCpu)
+		prof_tell_all();
+	if (t == ProfWall)
+		note_wake(&sched.sysmonnote);
+	return 0;
+}
+
+long prof_stop(enum prof_type t)
+{
+	struct prof_kind *k = &prof.kind[t];
+	if (!load_rlx(&k->running))
+		return -ESRCH;
+	if (t == ProfBlock)
+		prof_block_finish();
+	atomic_fetch_and(&inspect_flags, ~prof_flag(t));
+	if (t == ProfCpu)
+		prof_tell_all();
+	k->stop_ns = os_nanotime();
+	store_rel(&k->running, 0);
+	return 0;
+}
+
+void prof_stop_all(void)
+{
+	for (int t = 0; t < NProf; t++)
+		prof_stop(t);
+}
+
+/* The child's one thread has no timer, and the counts are the parent's. */
+void prof_after_fork(struct m *self)
+{
+	for (int t = 0; t < NProf; t++) {
+		struct prof_kind *k = &prof.kind[t];
+		atomic_fetch_and(&inspect_flags, ~prof_flag(t));
+		store_rlx(&k->running, 0);
+		store_rlx(&k->bucket, NULL);
+		store_rlx(&k->lost, 0);
+	}
+	self->prof_timer = 0;
+	prof_wall_after_fork();
+	preloom_inspect.prof = 0;
+}

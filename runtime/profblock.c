@@ -1,0 +1,140 @@
+/* profblock.c - profiles of waiting: by who waits (block), by whom is waited for (mutex), and of threads' births.
+ *
+ * A wait that ends is counted at the place where the thread entered the system call. Short waits are sampled as in Go: one that
+ * is shorter than the rate counts with the probability length/rate, and then for as many as it stands for, so that sums
+ * stay right and a hand-off of 100 ns pays for no unwinding. Sleeps are not counted: nobody is to blame for them.
+ *
+ * The delay of a lock is charged to where it is unlocked: the waker unwinds itself, and the waiter it wakes says since
+ * when it waits. What a lock is, the futex alone must tell: a word that its waiter found to be 2 (glibc's, Rust's and
+ * everybody's three-state mutex), or an owner's id with the bit for waiters (robust and PI mutexes), of which one waiter is woken.
+ * Condition variables, semaphores, barriers and joins have other values.
+ */
+#include "prof.h"
+#include "futex.h"
+#include "objtab.h"
+
+#define LOCKED_WITH_WAITERS 2u
+#define OWNED_WITH_WAITERS 0x80000000u
+
+/* Of a wait of so many ns: how many waits, and how many ns, it stands for. False: it is not in the sample. */
+static bool sampled(enum prof_type t, uint64_t ns, uint64_t *count, uint64_t *value)
+{
+	uint64_t rate = prof.kind[t].rate;
+	*count = 1;
+	*value = ns;
+	if (ns >= rate)
+		return true;
+	if (m_fastrand(getm()) % rate >= ns)
+		return false;
+	*count = rate / ns;
+	*value = rate;
+	return true;
+}
+
+/* The site at which the calling G is in a shim. */
+static uint32_t stack_here(const struct g *g)
+{
+	struct unwind u;
+	unwind_from_site(&u, &unwind_self, g->regs, (uintptr_t)g->regs);
+	return prof_stack_of(&u, false);
+}
+
+static uint64_t waited_ns(enum prof_type t, uint64_t since)
+{
+	uint64_t now = arch_cputicks(), start = prof.kind[t].start_ticks;
+	if (since < start)
+		since = start;
+	return now > since ? prof_ns(now - since) : 0;
+}
+
+static bool counts(uint8_t reason)
+{
+	return reason != WaitNone && reason != WaitSleep && reason != WaitPreempted;
+}
+
+static void ended(struct g *g, uint32_t state)
+{
+	uint64_t count, value;
+	if (sampled(ProfBlock, waited_ns(ProfBlock, g->wait_ticks), &count, &value))
+		prof_count(ProfBlock, stack_here(g), prof_label_of(g), state, count, value);
+}
+
+void prof_block(struct g *g)
+{
+	if (counts(g->waitreason))
+		ended(g, g->waitreason);
+}
+
+void prof_block_syscall(struct g *g)
+{
+	ended(g, ProfSyscall);
+}
+
+/* A wait that has not ended, from outside: the G may go on meanwhile, then the wait counts itself. */
+static void still_waits(struct g *g)
+{
+	uint32_t status = load_acq(&g->status);
+	uint64_t wait = load_acq(&g->wait), since = g->wait_ticks, goid = g->goid;
+	uint8_t reason = g->waitreason;
+	struct regs r;
+	struct unwind u;
+	if (g->issystem || (status == Gwaiting ? !counts(reason) : status != Gsyscall))
+		return;
+	uint64_t ns = waited_ns(ProfBlock, since);
+	if (ns < prof.kind[ProfBlock].rate || arch_user_copy(&r, g->regs, sizeof(r)))
+		return;
+	unwind_from_site(&u, &unwind_self, &r, (uintptr_t)g->regs);
+	uint32_t stack = prof_stack_of(&u, false);
+	atomic_thread_fence(memory_order_acquire);
+	if (load_acq(&g->status) == status && load_acq(&g->wait) == wait && g->goid == goid && g->wait_ticks == since)
+		prof_count(ProfBlock, stack, prof_label_of(g), status == Gsyscall ? ProfSyscall : reason, 1, ns);
+}
+
+void prof_block_finish(void)
+{
+	for (uint32_t i = 0; i < g_count(); i++) {
+		struct g *g = g_at(i);
+		if (g && g != getg())
+			still_waits(g);
+	}
+}
+
+static bool is_lock(uint32_t val)
+{
+	return val == LOCKED_WITH_WAITERS || ((val & OWNED_WITH_WAITERS) && (val & ~OWNED_WITH_WAITERS));
+}
+
+uint64_t prof_mutex_since_locked(const struct futexbucket *b, uintptr_t addr)
+{
+	const struct futexw *w = b->head;
+	while (w && w->addr != addr)
+		w = w->next;
+	if (!w || !is_lock(w->val) || load_acq(&w->g->status) != Gwaiting)
+		return 0;
+	return w->g->wait_ticks;
+}
+
+void prof_mutex(uint64_t since)
+{
+	struct g *g = getg();
+	uint64_t count, value;
+	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, waited_ns(ProfMutex, since), &count, &value))
+		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, value);
+}
+
+void prof_thread_born(struct g *g)
+{
+	uint32_t label = prof_label_of_entry(g->entry);
+	struct prof_bucket *b = prof_bucket_of(ProfThreads, stack_here(getg()), label, 0);
+	if (!b)
+		return;
+	g->prof_birth = b;
+	atomic_fetch_add_explicit(&b->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&b->value, 1, memory_order_relaxed);
+}
+
+void prof_thread_dead(struct g *g)
+{
+	atomic_fetch_sub_explicit(&g->prof_birth->value, 1, memory_order_relaxed);
+	g->prof_birth = NULL;
+}
