@@ -16,6 +16,8 @@
 
 #define COMMANDS_INSPECT(X)                                                   \
 	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--system] PID", "print what every thread of a process does") \
+	X(profile, "[--type cpu|block|mutex|threads|wall] [--seconds N] [--rate N] [--format pprof|folded|svg|top] [--per-thread] [-o FILE] PID", \
+	  "find out what a process spends its time on, or waits for")                  \
 	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \
 	X(top, "[--batch] [-n TIMES] [-d SECONDS] [-s KEY] [-r] [-f TEXT] [-l ROWS] [-m] PID", "watch what the threads of a process do") \
 	X(trace, "[--seconds N] [-o FILE.json] [--size MB] [--buffer MB] PID", "record what the scheduler does, for Perfetto or chrome://tracing") \

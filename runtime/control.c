@@ -55,10 +55,9 @@ static long release_trace(struct control *c, int64_t now)
 
 static long profile_start(struct control *c, int64_t now)
 {
-	(void)now;
 	if (c->arg[0] < 0 || c->arg[0] >= NProf || c->arg[1] < 0 || c->arg[1] > UINT32_MAX)
 		return -EINVAL;
-	return prof_start((enum prof_type)c->arg[0], (uint32_t)c->arg[1]);
+	return prof_start((enum prof_type)c->arg[0], (uint32_t)c->arg[1], c->arg[2] > 0 ? now + c->arg[2] : 0);
 }
 
 static long profile_stop(struct control *c, int64_t now)

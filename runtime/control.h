@@ -15,7 +15,7 @@ enum control_command {
 	ControlTraceStart,   /* arg[0]: bytes for the ring; -EBUSY, -ENOMEM */
 	ControlTraceStop,
 	ControlTraceRelease, /* the ring has been read */
-	ControlProfStart,    /* arg[0]: enum prof_type; arg[1]: rate, 0: the default */
+	ControlProfStart,    /* arg[0]: enum prof_type; arg[1]: rate, 0: the default; arg[2]: ns until it ends by itself, 0: never */
 	ControlProfStop,     /* arg[0]: enum prof_type */
 	NControl
 };

@@ -155,10 +155,10 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
 	long woken = 0;
-	uint64_t since = 0;
+	uint64_t delay = 0;
 	futex_lock(b);
 	if (inspecting(InspectMutex) && n == 1)
-		since = prof_mutex_since_locked(b, addr);
+		delay = prof_mutex_delay_locked(b, addr);
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
 		next = w->next;
@@ -167,8 +167,8 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 		woken += futex_take_locked(b, w, &q);
 	}
 	futex_unlock(b);
-	if (unlikely(since))
-		prof_mutex(since);
+	if (unlikely(delay))
+		prof_mutex(delay);
 	futex_ready(&q);
 	return woken;
 }

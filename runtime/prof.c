@@ -33,7 +33,7 @@ static void calibrate(void)
 		prof.ticks_per_ms = 1;
 }
 
-long prof_start(enum prof_type t, uint32_t rate)
+long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 {
 	struct prof_kind *k = &prof.kind[t];
 	if (!rate)
@@ -48,6 +48,7 @@ long prof_start(enum prof_type t, uint32_t rate)
 	k->rate = rate;
 	k->start_ns = os_nanotime();
 	k->stop_ns = 0;
+	k->until_ns = until;
 	k->start_ticks = arch_cputicks();
 	store_rlx(&k->running, 1);
 	preloom_inspect.prof = (uintptr_t)&prof;
@@ -79,6 +80,14 @@ void prof_stop_all(void)
 {
 	for (int t = 0; t < NProf; t++)
 		prof_stop(t);
+}
+
+void prof_work(int64_t now)
+{
+	for (int t = 0; unlikely(preloom_inspect.prof) && t < NProf; t++)
+		if (prof.kind[t].until_ns && prof.kind[t].until_ns < now && load_rlx(&prof.kind[t].running))
+			prof_stop(t);
+	prof_wall_work();
 }
 
 /* The child's one thread has no timer, and the counts are the parent's. */

@@ -56,6 +56,7 @@ struct prof_kind {
 	_Atomic uint32_t running;
 	uint32_t rate;	       /* cpu, wall: per second; block, mutex: ns that one wait stands for */
 	int64_t start_ns, stop_ns; /* CLOCK_MONOTONIC; stop: 0 while it runs */
+	int64_t until_ns;	   /* when it ends by itself, should the tool that began it be gone; 0: never */
 	uint64_t start_ticks;
 	_Atomic uint64_t lost; /* did not fit into the tables */
 };
@@ -84,9 +85,10 @@ struct futexbucket;
 struct unwind;
 
 /* prof.c. rate 0: the default. 0, or -errno (-EBUSY: runs already, -ENOMEM). */
-long prof_start(enum prof_type t, uint32_t rate);
+long prof_start(enum prof_type t, uint32_t rate, int64_t until); /* until: CLOCK_MONOTONIC, 0: for good */
 long prof_stop(enum prof_type t); /* what still goes on is counted in */
 void prof_stop_all(void);	  /* at the process's end */
+void prof_work(int64_t now); /* from sysmon */
 void prof_after_fork(struct m *self);
 
 /* proftab.c */
@@ -116,8 +118,8 @@ void prof_wall_after_fork(void);
 void prof_block(struct g *g);	      /* the wait that is in g->waitreason has ended */
 void prof_block_syscall(struct g *g); /* so has a system call that took long */
 void prof_block_finish(void);	      /* those that have not ended */
-uint64_t prof_mutex_since_locked(const struct futexbucket *b, uintptr_t addr); /* whom a wake of one will wake: waits since; 0: no lock */
-void prof_mutex(uint64_t since);
+uint64_t prof_mutex_delay_locked(const struct futexbucket *b, uintptr_t addr); /* of those who wait for a lock there */
+void prof_mutex(uint64_t delay);      /* the calling G caused it */
 void prof_thread_born(struct g *g);
 void prof_thread_dead(struct g *g);
 

@@ -4,8 +4,8 @@
  * is shorter than the rate counts with the probability length/rate, and then for as many as it stands for, so that sums
  * stay right and a hand-off of 100 ns pays for no unwinding. Sleeps are not counted: nobody is to blame for them.
  *
- * The delay of a lock is charged to where it is unlocked: the waker unwinds itself, and the waiter it wakes says since
- * when it waits. What a lock is, the futex alone must tell: a word that its waiter found to be 2 (glibc's, Rust's and
+ * The delay of a lock is charged to where it is unlocked, as Go does it: whoever unlocks pays for what all its waiters have
+ * waited since the unlock before, so the sums are the time lost, and the one who keeps the lock for long pays for it. What a lock is, the futex alone must tell: a word that its waiter found to be 2 (glibc's, Rust's and
  * everybody's three-state mutex), or an owner's id with the bit for waiters (robust and PI mutexes), of which one waiter is woken.
  * Condition variables, semaphores, barriers and joins have other values.
  */
@@ -15,6 +15,7 @@
 
 #define LOCKED_WITH_WAITERS 2u
 #define OWNED_WITH_WAITERS 0x80000000u
+#define MOST_WAITERS 128 /* that one unlock looks at */
 
 /* Of a wait of so many ns: how many waits, and how many ns, it stands for. False: it is not in the sample. */
 static bool sampled(enum prof_type t, uint64_t ns, uint64_t *count, uint64_t *value)
@@ -104,21 +105,29 @@ static bool is_lock(uint32_t val)
 	return val == LOCKED_WITH_WAITERS || ((val & OWNED_WITH_WAITERS) && (val & ~OWNED_WITH_WAITERS));
 }
 
-uint64_t prof_mutex_since_locked(const struct futexbucket *b, uintptr_t addr)
+/* In ticks; 0: nobody waits for a lock there. */
+uint64_t prof_mutex_delay_locked(const struct futexbucket *b, uintptr_t addr)
 {
-	const struct futexw *w = b->head;
-	while (w && w->addr != addr)
-		w = w->next;
-	if (!w || !is_lock(w->val) || load_acq(&w->g->status) != Gwaiting)
-		return 0;
-	return w->g->wait_ticks;
+	uint64_t now = arch_cputicks(), start = prof.kind[ProfMutex].start_ticks, sum = 0;
+	int n = 0;
+	for (struct futexw *w = b->head; w && n < MOST_WAITERS; w = w->next) {
+		if (w->addr != addr || !is_lock(w->val) || load_acq(&w->g->status) != Gwaiting)
+			continue;
+		uint64_t since = w->g->wait_ticks > w->charged ? w->g->wait_ticks : w->charged;
+		if (since < start)
+			since = start;
+		sum += now > since ? now - since : 0;
+		w->charged = now;
+		n++;
+	}
+	return sum;
 }
 
-void prof_mutex(uint64_t since)
+void prof_mutex(uint64_t delay)
 {
 	struct g *g = getg();
 	uint64_t count, value;
-	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, waited_ns(ProfMutex, since), &count, &value))
+	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, prof_ns(delay), &count, &value))
 		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, value);
 }
 

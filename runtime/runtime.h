@@ -81,6 +81,7 @@ struct futexw {
 	uint32_t pi;	      /* waits for a PI lock at addr */
 	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
 	uint32_t val;	      /* what it found there */
+	uint64_t charged;     /* ticks: until then the profile of locks has charged its wait to somebody */
 	uint32_t place;	      /* for waitv: 1 + its place among the words; the wait record says who was first */
 };
 

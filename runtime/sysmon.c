@@ -299,7 +299,7 @@ _Noreturn void sysmon(void)
 		if (rt_opt.chaos)
 			chaos();
 		trace_if_due(&last_trace, now);
-		prof_wall_work();
+		prof_work(now);
 	}
 }
 

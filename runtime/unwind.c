@@ -5,7 +5,8 @@
  * the cache, and a step is a few loads. All else (signal frames, the PLT) is worked out each time.
  *
  * Code without unwind information (a JIT's, hand-written assembly) is passed if it keeps a frame pointer, or if it is the
- * innermost frame and the word on top of the stack is a return address. Both are guesses, so they must look right: the
+ * innermost frame, or one at a system call (glibc's clone3 has no information there), and the word on top of the stack is a
+ * return address. Both are guesses, so they must look right: the
  * address must lie in code.
  *
  * Rejected: libunwind, see ARCHITECTURE.md.
@@ -75,7 +76,7 @@ static void leave_trampoline(struct unwind *u, const struct unwind_object *o)
 	if (!found && i > 0 && site_at(u, o, i - 1, &t))
 		found = site_at(u, o, site_from(u, o, t.ret), &t) && t.tramp && t.tramp <= pc;
 	if (found)
-		unwind_out_of_tramp(&t, &u->reg[UNWIND_PC], &u->reg[UNWIND_SP], &u->exact);
+		u->at_site = unwind_out_of_tramp(&t, &u->reg[UNWIND_PC], &u->reg[UNWIND_SP], &u->exact);
 }
 
 /* Makes the frame presentable, and looks up its rule. What is in the cache is no trampoline. */
@@ -98,7 +99,7 @@ void unwind_start(struct unwind *u, struct unwind_space *s, const uint64_t reg[U
 	for (int i = 0; i < UNWIND_REGS; i++)
 		u->reg[i] = reg[i];
 	u->exact = exact;
-	u->signal_frame = false;
+	u->signal_frame = u->at_site = false;
 	u->end = UnwindGoesOn;
 	u->frames = 0;
 	settle(u);
@@ -110,6 +111,7 @@ static bool arrive(struct unwind *u, uint64_t pc, bool signal_frame, uint64_t ol
 {
 	u->signal_frame = signal_frame;
 	u->exact = signal_frame;
+	u->at_site = false;
 	u->frames++;
 	if (pc == 0)
 		return stop(u, UnwindOutermost);
@@ -217,7 +219,7 @@ static bool in_code(const struct unwind *u, uint64_t pc)
 static bool guess_by_sp(struct unwind *u)
 {
 	uint64_t pc, sp = u->reg[UNWIND_SP];
-	if (!u->exact || sp % 8 || !load(u, sp, &pc) || !in_code(u, pc - 1))
+	if ((!u->exact && !u->at_site) || sp % 8 || !load(u, sp, &pc) || !in_code(u, pc - 1))
 		return false;
 	u->reg[UNWIND_SP] = sp + 8;
 	return arrive(u, pc, false, sp, u->reg[UNWIND_PC]);

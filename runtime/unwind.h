@@ -70,6 +70,7 @@ struct unwind {
 	uint64_t reg[UNWIND_REGS]; /* by DWARF's numbers; UNWIND_PC is the place in this frame */
 	bool exact; /* the instruction at the pc has not run (the innermost frame, or one that a signal interrupted);
 		     * otherwise the pc is a return address */
+	bool at_site;	   /* at a system call that preloom took over */
 	bool signal_frame; /* what was stepped out of last was a signal frame */
 	uint8_t end;	   /* enum unwind_end */
 	uint32_t frames;   /* stepped out of */

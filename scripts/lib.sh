@@ -7,7 +7,7 @@ export PRELOOM_BUILD=${PRELOOM_BUILD:-$top/build}
 
 # Debian's names of what is needed to build, to test and for the demonstration.
 # shellcheck disable=SC2034
-build_packages=(gcc g++ make cmake pkg-config python3 libzydis-dev libdw-dev libncurses-dev check libsubunit-dev libtbb-dev libunwind-dev)
+build_packages=(gcc g++ make cmake pkg-config python3 libzydis-dev libdw-dev zlib1g-dev libncurses-dev check libsubunit-dev libtbb-dev libunwind-dev)
 # shellcheck disable=SC2034
 test_packages=(clang-14 libomp-14-dev gdb python3 perl ruby sysbench stress-ng rt-tests xz-utils pigz zstd)
 # shellcheck disable=SC2034
