@@ -9,6 +9,7 @@
  * second.
  */
 #include "ending.h"
+#include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
@@ -65,6 +66,7 @@ void process_ending(void)
 	}
 	hold_others(self);
 	trace_stop();
+	prof_finish();
 	store_rel(&ending.ended, 1); /* release: the buffer is as it stays */
 	wait_for_reader();
 }

@@ -61,25 +61,32 @@ long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 	return 0;
 }
 
+static void end(enum prof_type t)
+{
+	if (t == ProfBlock)
+		prof_block_finish();
+	atomic_fetch_and(&inspect_flags, ~prof_flag(t));
+	prof.kind[t].stop_ns = os_nanotime();
+	store_rel(&prof.kind[t].running, 0);
+}
+
 long prof_stop(enum prof_type t)
 {
 	struct prof_kind *k = &prof.kind[t];
 	if (!load_rlx(&k->running))
 		return -ESRCH;
-	if (t == ProfBlock)
-		prof_block_finish();
-	atomic_fetch_and(&inspect_flags, ~prof_flag(t));
+	end(t);
 	if (t == ProfCpu)
 		prof_tell_all();
-	k->stop_ns = os_nanotime();
-	store_rel(&k->running, 0);
 	return 0;
 }
 
-void prof_stop_all(void)
+/* The timers end with the process. */
+void prof_finish(void)
 {
 	for (int t = 0; t < NProf; t++)
-		prof_stop(t);
+		if (load_rlx(&prof.kind[t].running))
+			end(t);
 }
 
 void prof_work(int64_t now)

@@ -87,7 +87,7 @@ struct unwind;
 /* prof.c. rate 0: the default. 0, or -errno (-EBUSY: runs already, -ENOMEM). */
 long prof_start(enum prof_type t, uint32_t rate, int64_t until); /* until: CLOCK_MONOTONIC, 0: for good */
 long prof_stop(enum prof_type t); /* what still goes on is counted in */
-void prof_stop_all(void);	  /* at the process's end */
+void prof_finish(void);		  /* the same for all at the process's end: takes no lock */
 void prof_work(int64_t now); /* from sysmon */
 void prof_after_fork(struct m *self);
 
