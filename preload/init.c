@@ -361,6 +361,7 @@ static void activate(void)
 	shim_is_raw_site = is_raw_site;
 	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	futex_init();
+	rt_opt.cpus = options_cpus();
 	sched_init(procs);
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,

@@ -188,11 +188,15 @@ static int cgroup_cpus(void)
 	return best;
 }
 
-static int default_procs(void)
+int options_cpus(void)
 {
 	cpu_set_t set;
-	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-	int quota = cgroup_cpus();
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int default_procs(void)
+{
+	int n = options_cpus(), quota = cgroup_cpus();
 	if (quota > 0 && quota < n)
 		n = quota;
 	return n < 1 ? 1 : n > MAXPROCS ? MAXPROCS : n;

@@ -37,5 +37,6 @@ void options_help(int fd);
 
 /* GOMAXPROCS, or the CPUs in the affinity mask capped by the cgroup's CPU quota. One warning line for a bad value. */
 int options_gomaxprocs(void);
+int options_cpus(void); /* in the affinity mask */
 
 #endif

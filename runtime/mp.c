@@ -185,6 +185,7 @@ void wakep(void)
 	struct m *m = getm();
 	if (m && m->p)
 		m->p->nwakep++;
+	spin_woken();
 	startm(NULL, true);
 }
 

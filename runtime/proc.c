@@ -179,11 +179,16 @@ static struct g *block_in_netpoll(struct m *m)
 static struct g *findrunnable(bool *inherit)
 {
 	struct m *m = getm();
+	bool spun = false;
 	for (;;) {
 		struct g *g = findrunnable_try(m, inherit);
 		if (g)
 			return g;
 		m->ticks = 0;
+		if (!spun && spin_idly(m)) {
+			spun = true;
+			continue;
+		}
 		lock(&sched.lock);
 		if (sched.runq.n) {
 			g = globrunq_get_locked(m->p, 0);
@@ -202,6 +207,7 @@ static struct g *findrunnable(bool *inherit)
 			atomic_fetch_add(&sched.nmspinning, 1);
 			continue;
 		}
+		spin_idle();
 		if (atomic_exchange(&sched.lastpoll, 0) != 0) {
 			g = block_in_netpoll(m);
 			if (g) {

@@ -221,7 +221,7 @@ struct p {
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */
-	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred;
+	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin;
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
 	uint32_t latency[LATENCY_BUCKETS];
@@ -296,6 +296,7 @@ struct rt_options {
 	bool deadlock;	     /* report deadlocks (default) */
 	bool stats;	     /* print the counters at exit */
 	int traceback;	     /* GOTRACEBACK: enum traceback in crash.h */
+	int cpus;	     /* that the process may use */
 };
 extern struct rt_options rt_opt;
 
@@ -333,6 +334,11 @@ void wired_wait_for_p(struct g *g); /* a wired G came back from a system call an
 void procresize(int n);
 bool procresize_step(int n, int64_t now);
 void stopp(void);
+
+/* spin.c: M's that look on for a moment before they sleep */
+void spin_idle(void);
+void spin_woken(void);
+bool spin_idly(struct m *m);
 
 /* runq.c */
 void runq_put(struct p *pp, struct g *g, bool next);

@@ -14,6 +14,7 @@
 #define DEFER_DELAY (50 * NSEC_PER_USEC) /* while ready() leaves waking M's to sysmon, see ready.c */
 #define PACE_WINDOW NSEC_PER_MSEC
 #define OFTEN_PER_MSEC 2
+#define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define SLICE (10 * NSEC_PER_MSEC)
 #define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
@@ -182,23 +183,27 @@ static bool sleep_while_idle(int64_t now)
 	return deep;
 }
 
-/* How often G's are readied while a P is idle. If that happens all the time (two G's that hand off to each other), ready()
- * leaves it to sysmon to wake an M where that is worth it, and sysmon looks every DEFER_DELAY. */
+/* How often G's are readied while a P is idle, and how soon the P comes to them. If the first happens all the time and the
+ * second is a matter of microseconds (two G's that hand off to each other), ready() leaves it to sysmon to wake an M where
+ * that is worth it, and sysmon looks every DEFER_DELAY. */
 struct pace {
 	int64_t since;
-	uint64_t wakes;
+	uint64_t wakes, switches;
 	bool often;
 };
 
 static void pace_update(struct pace *p, int64_t now)
 {
-	uint64_t n = 0;
-	if (now - p->since < PACE_WINDOW)
+	uint64_t n = 0, switches = count_switches();
+	int64_t window = now - p->since;
+	if (window < PACE_WINDOW)
 		return;
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		n += allp[i].nwakep + allp[i].ndeferred;
-	p->often = (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * (now - p->since);
+	p->often = (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * window &&
+		   (int64_t)(switches - p->switches) * SOON >= window;
 	p->wakes = n;
+	p->switches = switches;
 	p->since = now;
 	store_rel(&sched.sysmonfast, p->often);
 }

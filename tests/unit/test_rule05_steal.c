@@ -215,9 +215,11 @@ END_TEST
 
 /* --- the victim's chance --- */
 
+/* It looks on for 3 µs, or sleeps where G's hand off to each other all the time. */
 START_TEST(runnext_of_a_running_p_is_left_a_while)
 {
 	busy(2);
+	store_rlx(&sched.sysmonfast, 1);
 	struct g *next = put(1, true);
 	fake_call(main_g, unit_park, NULL);
 	ck_assert_int_eq(fake.ms[0].state, MAsleep);
@@ -232,6 +234,7 @@ END_TEST
 START_TEST(the_victim_may_run_it_meanwhile)
 {
 	busy(2);
+	store_rlx(&sched.sysmonfast, 1);
 	struct g *next = put(1, true), *other = unit_curg(1);
 	fake_call(main_g, unit_park, NULL);
 	fake_call(other, unit_park, NULL);

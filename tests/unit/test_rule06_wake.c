@@ -166,6 +166,7 @@ START_TEST(work_that_appears_behind_a_thief)
 			fake_start(3);
 			unit_spawn();
 			unit_spawn();
+			store_rlx(&sched.sysmonfast, 1);
 		}
 		struct g *first = unit_curg(0), *next = unit_runnable(), *g = unit_parked(WaitFutex);
 		m0.fastrand[0] = seed * 2654435761u | 1;
