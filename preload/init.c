@@ -18,6 +18,7 @@
 #include "dlhook.h"
 #include "loaded.h"
 #include "options.h"
+#include "profopt.h"
 #include "rewrite.h"
 #include "vdso.h"
 #include <aio.h>
@@ -374,6 +375,7 @@ static void activate(void)
 	state = Active;
 	rewrite_new();
 	dlhook_install(rewrite_new);
+	profopt_start();
 	if (options.sites)
 		sites_print(rt_opt.logfd);
 }

@@ -113,7 +113,7 @@ void options_help(int fd)
 		char dflt[24] = "";
 		if (o->kind != FILE_NAME)
 			snprintf(dflt, sizeof(dflt), "%lld", (long long)o->dflt);
-		n = snprintf(line, sizeof(line), "  %-12s %-6s %s\n", o->name, dflt, o->text);
+		n = snprintf(line, sizeof(line), "  %-14s %-6s %s\n", o->name, dflt, o->text);
 	}
 }
 

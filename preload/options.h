@@ -18,6 +18,14 @@
 	X(stats, FLAG, 0, 0, 1, "print the scheduler's counters at exit")                                         \
 	X(tracebuf, NUMBER, 32, 1, 1024, "megabytes of the newest events that a scheduler trace keeps")          \
 	X(record, NUMBER, 0, 0, INT64_MAX, "used by preloom record: the process that reads")                      \
+	X(cpuprofile, FILE, 0, 0, 0, "write a CPU profile there at exit (.pb.gz, .svg, .folded or .txt; %p: process id)") \
+	X(blockprofile, FILE, 0, 0, 0, "the same of where threads wait")                                          \
+	X(mutexprofile, FILE, 0, 0, 0, "of who makes others wait for a lock")                                     \
+	X(threadprofile, FILE, 0, 0, 0, "of where threads are made, and how many live")                           \
+	X(wallprofile, FILE, 0, 0, 0, "of what all threads do, whether they run or wait")                         \
+	X(cpurate, NUMBER, 100, 1, 10000, "samples per second of CPU time")                                       \
+	X(wallrate, NUMBER, 100, 1, 1000, "samples per second")                                                   \
+	X(blockrate, NUMBER, 10000, 1, 1000000000, "block and mutex profiles: waits shorter than N ns are sampled") \
 	X(log, FILE, 0, 0, 0, "file for reports instead of stderr")
 
 struct options {

@@ -35,7 +35,9 @@ static struct m child_m = { .self = &child_m, .foreign = 1 };
 static char child_stack[STACK_SIZE] __attribute__((aligned(16)));
 
 /* For the child, which reads the parent's memory. */
+#define WORDS 8
 static char arg[256], pid_text[16];
+static const char *words[WORDS + 3]; /* the program, the command's words, the process, NULL */
 static int in_fd, out_fd;
 static _Atomic uint32_t busy;
 
@@ -47,9 +49,10 @@ void helper_init(const char *folder)
 static void try_exec(const char *folder, const char *more)
 {
 	static char path[PATH_LEN];
-	const char *argv[] = { path, "dump", arg, pid_text, NULL }, *envp[] = { NULL };
+	static const char *const envp[] = { NULL };
+	words[0] = path;
 	rt_snprintf(path, sizeof(path), "%s%s/preloom-inspect", folder, more);
-	sys3(__NR_execve, path, argv, envp);
+	sys3(__NR_execve, path, words, envp);
 }
 
 /* Where builds and installations have it, seen from the library. */
@@ -58,7 +61,7 @@ static _Noreturn void child(void)
 	static const char *const places[] = { "", "/../libexec/preloom", "/../../libexec/preloom", "/preloom" };
 	sys3(__NR_dup3, in_fd, 0, 0);
 	sys3(__NR_dup3, out_fd, 1, 0);
-	sys3(__NR_dup3, out_fd, 2, 0);
+	sys3(__NR_dup3, rt_opt.logfd, 2, 0);
 	for (size_t i = 0; i < nelem(places); i++)
 		try_exec(library_folder, places[i]);
 	try_exec("", "/usr/libexec/preloom");
@@ -80,20 +83,15 @@ static int start_child(void)
 	return (int)pid;
 }
 
-int helper_start(const struct helper_request *r)
+static int start(int out)
 {
-	int fd[2], pid = os_getpid();
-	if (atomic_exchange(&busy, 1))
-		return -EBUSY;
+	int fd[2];
 	if (sys2(__NR_pipe2, fd, O_CLOEXEC) < 0) {
 		store_rel(&busy, 0);
 		return -EMFILE;
 	}
-	rt_snprintf(arg, sizeof(arg), "--inside=%s,%lu,%lx,%d,%d,%lx,%d", r->event, (unsigned long)r->goid,
-		    (unsigned long)r->context, r->sig, r->code, (unsigned long)r->addr, r->level);
-	rt_snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	in_fd = fd[0];
-	out_fd = rt_opt.logfd;
+	out_fd = out;
 	int helper = start_child();
 	sys1(__NR_close, fd[0]);
 	if (helper > 0) {
@@ -104,6 +102,38 @@ int helper_start(const struct helper_request *r)
 	}
 	sys1(__NR_close, fd[1]);
 	return helper;
+}
+
+/* Takes the helper, and writes down its words. */
+static bool take(const char *const *w)
+{
+	uint32_t n = 1;
+	if (atomic_exchange(&busy, 1))
+		return false;
+	rt_snprintf(pid_text, sizeof(pid_text), "%d", os_getpid());
+	for (; *w && n <= WORDS; w++)
+		words[n++] = *w;
+	words[n++] = pid_text;
+	words[n] = NULL;
+	return true;
+}
+
+int helper_start(const struct helper_request *r)
+{
+	static const char *const command[] = { "dump", arg, NULL };
+	if (!take(command))
+		return -EBUSY;
+	rt_snprintf(arg, sizeof(arg), "--inside=%s,%lu,%lx,%d,%d,%lx,%d", r->event, (unsigned long)r->goid,
+		    (unsigned long)r->context, r->sig, r->code, (unsigned long)r->addr, r->level);
+	return start(rt_opt.logfd);
+}
+
+int helper_run(const char *const *w, int out)
+{
+	if (!take(w))
+		return -EBUSY;
+	int pid = start(out);
+	return pid < 0 ? pid : helper_result(pid, true);
 }
 
 int helper_result(int pid, bool wait)

@@ -21,6 +21,8 @@ void helper_init(const char *folder);
 int helper_start(const struct helper_request *r);
 /* Its end: exit status, 128 + signal, or -errno. With wait = false: -EAGAIN while it runs. */
 int helper_result(int pid, bool wait);
+/* Runs any command on this process, its output to `out`, and waits for it; words: up to eight, then NULL. As helper_result. */
+int helper_run(const char *const *words, int out);
 void helper_after_fork(void);
 
 #define HELPER_NOT_FOUND 127 /* exit status: no such program, or it cannot be executed here */

@@ -109,5 +109,6 @@ void prof_after_fork(struct m *self)
 	}
 	self->prof_timer = 0;
 	prof_wall_after_fork();
+	prof_exit_after_fork();
 	preloom_inspect.prof = 0;
 }

@@ -91,6 +91,11 @@ void prof_finish(void);		  /* the same for all at the process's end: takes no lo
 void prof_work(int64_t now); /* from sysmon */
 void prof_after_fork(struct m *self);
 
+/* profexit.c: profiles that are written when the process ends */
+void prof_write_at_exit(enum prof_type t, int fd, const char *format);
+void prof_exit(void);
+void prof_exit_after_fork(void);
+
 /* proftab.c */
 bool prof_tables(enum prof_type t); /* makes them; false: no memory */
 uint32_t prof_stack_of(struct unwind *u, bool skip_ours);

@@ -26,4 +26,7 @@ void say_next(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A number in a command line; false, after a line that names it and the range, if it is none. `what` is as in "--seconds". */
 bool parse_number(const char *what, const char *text, double lo, double hi, double *n);
 
+/* First in a command that a process runs on itself (runtime/helper.c). */
+void begin_inside(void);
+
 #endif

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INSIDE_SECONDS 30
-
 struct request {
 	struct traceback_options print;
 	bool still;
@@ -95,19 +93,6 @@ static int dump(const struct target *t, const struct request *r)
 	say_next("preloom top %d   (what they use), preloom profile --type block %d   (where they wait)", (int)t->pid,
 		 (int)t->pid);
 	return 0;
-}
-
-/* The process waits for us, or dies with us: so not for ever. It has blocked all signals, and writes a byte when it has
- * permitted us to look. */
-static void begin_inside(void)
-{
-	char byte;
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	alarm(INSIDE_SECONDS);
-	if (read(0, &byte, 1) < 0)
-		return;
 }
 
 int cmd_dump(int argc, char **argv)

@@ -218,6 +218,8 @@ int cmd_profile(int argc, char **argv)
 		return EXIT_USAGE;
 	if (a.format == FormatPprof && a.file && !strcmp(a.file, "-") && isatty(1))
 		return fail_usage("-o -: a terminal cannot show pprof's format; name a file, or choose --format top");
+	if (a.at_exit)
+		begin_inside();
 	struct target *t = target_open_arg("profile", a.pid);
 	if (!t)
 		return EXIT_FAILED;
