@@ -93,13 +93,13 @@ static int start(int out)
 	in_fd = fd[0];
 	out_fd = out;
 	int helper = start_child();
-	sys1(__NR_close, fd[0]);
 	if (helper > 0) {
 		sys2(__NR_prctl, PR_SET_PTRACER, helper);
 		sys3(__NR_write, fd[1], "", 1);
 	} else {
 		store_rel(&busy, 0);
 	}
+	sys1(__NR_close, fd[0]); /* not before: the write would raise SIGPIPE if the child is gone */
 	sys1(__NR_close, fd[1]);
 	return helper;
 }

@@ -13,6 +13,7 @@
 
 #define PAGE 4096UL
 #define PAGES 2048
+#define THREAD_TOP (128UL << 10) /* glibc's descriptor and the thread's static TLS lie above its first frame */
 #define MAX_OBJECTS 100000u
 
 struct page {
@@ -125,8 +126,14 @@ static const char *why_ended(enum unwind_end e)
 	}
 }
 
+/* In glibc's clone, where there is no information, and at the outer end of the stack: a new thread begins there. */
+static bool is_beginning(const struct unwind *u, const struct g *g)
+{
+	return g && g->stack_hi - u->reg[UNWIND_SP] < THREAD_TOP;
+}
+
 /* The inner frames stay; of the others the last ones do, in a ring. */
-static void walk(struct stacks *k, struct unwind *u, struct stack *out)
+static void walk(struct stacks *k, struct unwind *u, const struct g *g, struct stack *out)
 {
 	const struct inspect_header *h = &k->c->t->h;
 	const size_t half = STACK_DEPTH / 2;
@@ -145,7 +152,7 @@ static void walk(struct stacks *k, struct unwind *u, struct stack *out)
 	for (size_t i = half; i < out->n; i++)
 		k->f[i] = k->ring[(out->left_out + i - half) % half];
 	out->cut = more;
-	if (!more)
+	if (!more && !(u->end == UnwindNoInfo && is_beginning(u, g)))
 		out->end = why_ended(u->end);
 }
 
@@ -190,7 +197,7 @@ void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out)
 {
 	struct unwind u;
 	if (begin(k, g, &u))
-		walk(k, &u, out);
+		walk(k, &u, &g->g, out);
 	else
 		*out = (struct stack){ .f = k->f, .end = k->c->not_stopped ? "it runs, and was not stopped"
 									      : "its registers are not known" };
@@ -203,7 +210,7 @@ void stack_of_context(struct stacks *k, uintptr_t at, struct stack *out)
 	struct unwind u;
 	if (target_read(k->c->t, at, &uc, sizeof(uc))) {
 		unwind_from_kuc(&u, &k->space, &uc);
-		walk(k, &u, out);
+		walk(k, &u, NULL, out);
 	} else {
 		*out = (struct stack){ .f = k->f, .end = "its context cannot be read" };
 	}

@@ -201,8 +201,10 @@ static void print_creator(struct print *p, const struct g *g)
 			(unsigned long)g->parent_goid);
 	if (s[0].file)
 		fprintf(p->f, "\t%s:%d in %s\n", s[0].file, s[0].line, s[n - 1].object);
-	else if (s[n - 1].object[0])
+	else if (s[n - 1].object[0] && s[n - 1].function)
 		fprintf(p->f, "\tin %s\n", s[n - 1].object);
+	else if (s[n - 1].object[0])
+		fprintf(p->f, "\tin %s+%#lx\n", s[n - 1].object, (long)s[n - 1].offset);
 }
 
 static void print_others(struct print *p, const struct group *gr)

@@ -32,6 +32,7 @@ class Process:
 
     def wait_for(self, word):
         line = self.popen.stdout.readline().decode()
+        self.line = line.strip()
         if word not in line:
             err = self.popen.stderr.read().decode() if self.popen.poll() is not None else ""
             raise Failure(f"the program said {line!r}, not {word!r} {err}")

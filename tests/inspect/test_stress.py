@@ -1,0 +1,41 @@
+"""Dumps of a busy program, of one that forks, handles signals and loads libraries meanwhile: every dump is whole, and the
+program counts right to its end. DUMPS=N for the number of dumps (default: as many as fit into a few seconds)."""
+import os
+import re
+import time
+
+from known import blocks, check, end_of
+
+DUMPS = int(os.environ.get("DUMPS", "0"))
+SECONDS = 6
+
+
+def watch(t, *args, **more):
+    seconds = SECONDS if not DUMPS else DUMPS * 0.25
+    p = t.start(t.compile("busy.c"), seconds, *args, **more)
+    done, until, torn = 0, time.monotonic() + seconds - 1, 0
+    while time.monotonic() < until and (not DUMPS or done < DUMPS):
+        text = t.preloom("dump", *(["--no-stop"] if done % 4 == 3 else []), p.pid)
+        names = blocks(text)[0]
+        check({"counts", "computes", "pings", "pongs", "naps", "echo", "asks", "breeds"} <= set(names), str(list(names)))
+        if done % 4 != 3 and "stack ends here" in text:
+            torn += 1
+            last = re.search(r"(.*\n){6}.*stack ends here.*", text)[0]
+        done += 1
+    check(done >= 5, f"only {done} dumps")
+    status, out, err = end_of(p, timeout=seconds + 60)
+    check(status == 0 and re.search(r"^done: ", out, re.M), f"status {status}: {out!r} {err!r}")
+    check(torn * 20 <= done, f"{torn} of {done} dumps had a stack that could not be followed to its end: {torn and last!r}")
+
+
+def test_busy(t):
+    watch(t)
+    watch(t, procs=1)
+
+
+def test_chaos(t):
+    watch(t, options="chaos=17")
+
+
+def test_strange(t):
+    watch(t, "strange")
