@@ -108,6 +108,11 @@ static int report(const struct watch *w, const struct args *a, const struct trac
 	return 0;
 }
 
+static const char *function_at(void *w, uint64_t address)
+{
+	return watch_function(w, address);
+}
+
 static int trace_to(struct watch *w, const struct args *a, FILE *f)
 {
 	char name[64];
@@ -123,7 +128,7 @@ static int trace_to(struct watch *w, const struct args *a, FILE *f)
 	watch_read(w, true);
 	const struct tracebuf *b = tracefeed_state(w->feed);
 	tracemodel_finish(w->tm, b->stop_ticks > w->start_ticks ? b->stop_ticks : 0);
-	const struct trace_extra x = { w->lost, name, (int)w->t->pid, w->symbols };
+	const struct trace_extra x = { w->lost, name, (int)w->t->pid, function_at, w };
 	bool ok = tracejson_finish(j, w->tm, &x);
 	int status = ok ? report(w, a, j) : fail("%s: %s", a->file, strerror(errno));
 	tracejson_free(j);

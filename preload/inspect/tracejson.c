@@ -303,14 +303,12 @@ static void name_row(struct tracejson *j, int pid, uint64_t tid, const char *nam
 	event(j, 'M', pid, tid, 0, ",\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%lu}", (unsigned long)tid);
 }
 
-static void name_gs(struct tracejson *j, struct tracemodel *tm, struct symbols *symbols)
+static void name_gs(struct tracejson *j, struct tracemodel *tm, const struct trace_extra *x)
 {
 	char name[256], part[64], fn[128];
 	for (size_t i = 0; i < tracemodel_count(tm); i++) {
 		const struct trace_g *g = tracemodel_at(tm, i);
-		const struct symbol *s = NULL;
-		size_t n = symbols && g->entry ? symbols_at(symbols, g->entry, false, &s) : 0;
-		const char *entry = n && s[n - 1].function ? plain(s[n - 1].function, fn, sizeof(fn)) : "";
+		const char *entry = plain(x->function(x->ctx, g->entry), fn, sizeof(fn));
 		snprintf(name, sizeof(name), "G%lu%s%s%s%s", (unsigned long)g->goid, g->name[0] ? " " : "",
 			 plain(g->name, part, sizeof(part)), *entry ? " " : "", entry);
 		name_row(j, PidG, g->goid, name);
@@ -336,7 +334,7 @@ bool tracejson_finish(struct tracejson *j, struct tracemodel *tm, const struct t
 			snprintf(name, sizeof(name), "M%d", m);
 			name_row(j, PidM, (uint64_t)m, name);
 		}
-	name_gs(j, tm, x->symbols);
+	name_gs(j, tm, x);
 	fprintf(j->f,
 		"\n],\"otherData\":{\"program\":\"%s\",\"pid\":%d,\"preloom\":\"%s\",\"events\":%lu,\"lost events\":%lu,"
 		"\"dropped for size\":%lu}}\n",

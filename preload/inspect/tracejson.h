@@ -3,7 +3,6 @@
 #ifndef PRELOOM_TRACEJSON_H
 #define PRELOOM_TRACEJSON_H
 
-#include "symbols.h"
 #include "tracemodel.h"
 #include <stdio.h>
 
@@ -19,7 +18,8 @@ struct trace_extra {
 	uint64_t lost;
 	const char *program;
 	int pid;
-	struct symbols *symbols; /* may be NULL */
+	const char *(*function)(void *ctx, uint64_t address); /* of an entry; "" if unknown */
+	void *ctx;
 };
 /* Names of rows, and what is to be said of the whole. False: the file could not be written. */
 bool tracejson_finish(struct tracejson *j, struct tracemodel *tm, const struct trace_extra *x);

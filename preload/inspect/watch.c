@@ -9,6 +9,7 @@
 #include "control.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,14 +77,39 @@ void watch_close(struct watch *w)
 	if (w->symbols)
 		symbols_close(w->symbols);
 	tracemodel_free(w->tm);
+	for (size_t i = 0; i < w->nplaces; i++)
+		free(w->places[i].name);
+	free(w->places);
 	memset(w, 0, sizeof(*w));
+}
+
+static char *name_at(struct watch *w, uint64_t address)
+{
+	const struct symbol *s;
+	size_t n = symbols_at(w->symbols, address, false, &s);
+	const char *object = n ? s[n - 1].object : "", *slash = strrchr(object, '/');
+	char *name = NULL;
+	if (n && s[n - 1].function)
+		return strdup(s[n - 1].function);
+	if (!*object || asprintf(&name, "%s+0x%lx", slash ? slash + 1 : object, (unsigned long)s[n - 1].offset) < 0)
+		return NULL;
+	return name;
 }
 
 const char *watch_function(struct watch *w, uint64_t address)
 {
-	const struct symbol *s;
-	size_t n = address ? symbols_at(w->symbols, address, false, &s) : 0;
-	return n && s[n - 1].function ? s[n - 1].function : "";
+	for (size_t i = 0; i < w->nplaces; i++)
+		if (w->places[i].address == address)
+			return w->places[i].name;
+	struct watch_place *p = address ? realloc(w->places, (w->nplaces + 1) * sizeof(*p)) : NULL;
+	if (!p)
+		return "";
+	w->places = p;
+	char *name = name_at(w, address);
+	if (!name)
+		return "";
+	p[w->nplaces++] = (struct watch_place){ address, name };
+	return name;
 }
 
 void watch_names(struct watch *w)

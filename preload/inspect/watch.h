@@ -8,6 +8,12 @@
 #include "tracefeed.h"
 #include "tracemodel.h"
 
+/* An address that was asked for, and what stands there. */
+struct watch_place {
+	uint64_t address;
+	char *name;
+};
+
 struct watch {
 	struct target *t;
 	struct tracefeed *feed;
@@ -20,6 +26,8 @@ struct watch {
 	bool ended; /* the process waits for us to let it end */
 	bool gone;  /* it is not there any more, and we did not see its end */
 	double looked_at; /* when names were read, in s */
+	struct watch_place *places;
+	size_t nplaces;
 };
 
 /* The process traces already (record), or is told to (watch_start). After open, before the first event, the sink's owner
@@ -35,7 +43,8 @@ bool watch_stop(const struct watch *w);
 void watch_read(struct watch *w, bool all); /* what is new goes to the model */
 void watch_names(struct watch *w);	    /* of the G's that live now, and where they begin */
 void watch_let_go(struct watch *w);	    /* whatever happens to the process now, we are done */
-const char *watch_function(struct watch *w, uint64_t address); /* demangled, or "" */
+/* Of code: the function, demangled, or "object+0x123"; "" if nothing is known. Lives as long as w. */
+const char *watch_function(struct watch *w, uint64_t address);
 
 double watch_seconds(void); /* a clock */
 
