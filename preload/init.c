@@ -12,6 +12,7 @@
 #include "../runtime/inspect.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/os_linux.h"
+#include "../runtime/prof.h"
 #include "../runtime/runtime.h"
 #include "../runtime/tracebuf.h"
 #include "../shims/shim.h"
@@ -317,13 +318,29 @@ static void set_runtime_options(void)
 		rt_opt.maxthreads = (uint32_t)atoi(env);
 }
 
+static void trace_from_start(void)
+{
+	static const char *const words[] = { "trace", "--at-exit", NULL };
+	char path[OPTION_FILE_LEN];
+	int fd = option_file("trace", options.trace, options.trace_len, path);
+	if (fd >= 0 && trace_start((size_t)options.tracebuf << 20) == 0)
+		ending_add(words, fd);
+}
+
 /* What is to be seen from the first thread on. A recorder reads what its own child writes, not what its grandchildren do. */
 static void inspect_from_start(void)
 {
 	if (options.record && options.record == getppid()) {
 		store_rlx(&ending.attended, 1);
 		trace_start((size_t)options.tracebuf << 20);
+		prof_start(ProfCpu, (uint32_t)options.cpurate, 0);
+		prof_start(ProfBlock, (uint32_t)options.blockrate, 0);
+		prof_start(ProfMutex, (uint32_t)options.blockrate, 0);
+	} else if (options.trace) {
+		trace_from_start();
 	}
+	if (ending_watched())
+		sig_ending_changed();
 }
 
 static void rewrite_new(void)
@@ -371,11 +388,11 @@ static void activate(void)
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	rt_opt.logfd = open_log();
-	inspect_from_start();
 	state = Active;
 	rewrite_new();
 	dlhook_install(rewrite_new);
 	profopt_start();
+	inspect_from_start();
 	if (options.sites)
 		sites_print(rt_opt.logfd);
 }

@@ -16,6 +16,7 @@
 	X(maxthreads, NUMBER, 10000, 2, 1000000, "bound on kernel threads")                                       \
 	X(deadlock, FLAG, 1, 0, 1, "when every thread waits for ever: report it and exit with status 2")          \
 	X(stats, FLAG, 0, 0, 1, "print the scheduler's counters at exit")                                         \
+	X(trace, FILE, 0, 0, 0, "write a trace of the scheduler there at the end; %p: the process id")           \
 	X(tracebuf, NUMBER, 32, 1, 1024, "megabytes of the newest events that a scheduler trace keeps")          \
 	X(record, NUMBER, 0, 0, INT64_MAX, "used by preloom record: the process that reads")                      \
 	X(cpuprofile, FILE, 0, 0, 0, "write a CPU profile there at exit (.pb.gz, .svg, .folded or .txt; %p: process id)") \

@@ -15,15 +15,13 @@
 #include "../runtime/runtime.h"
 #include "options.h"
 
-#define NAME_MAX_LEN 4096
-
 /* Copies the name with %p replaced; false: too long. */
 static bool expand(char *to, const char *name, unsigned len)
 {
 	size_t n = 0;
 
 	for (unsigned i = 0; i < len; i++) {
-		if (n + 16 > NAME_MAX_LEN)
+		if (n + 16 > OPTION_FILE_LEN)
 			return false;
 		if (name[i] == '%' && i + 1 < len && name[i + 1] == 'p') {
 			n += (size_t)snprintf(to + n, 16, "%d", (int)getpid());
@@ -47,20 +45,25 @@ static const char *format_of(const char *name)
 	return dot && !strcmp(dot, ".txt") ? "top" : "pprof";
 }
 
+int option_file(const char *key, const char *name, unsigned len, char *path)
+{
+	int fd = expand(path, name, len) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644) : -1;
+
+	if (fd < 0) {
+		rt_printf(2, "preloom: PRELOOM=%s=%s: cannot be written (error %d)\n", key,
+			  len && len < OPTION_FILE_LEN - 16 ? path : "", errno);
+		return -1;
+	}
+	return privfd_take(fd);
+}
+
 static void start(enum prof_type t, const char *key, const char *name, unsigned len, int64_t rate)
 {
-	char path[NAME_MAX_LEN];
-	int fd;
+	char path[OPTION_FILE_LEN];
+	int fd = name ? option_file(key, name, len, path) : -1;
 
-	if (!name)
+	if (fd < 0)
 		return;
-	fd = expand(path, name, len) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644) : -1;
-	if (fd < 0) {
-		rt_printf(2, "preloom: PRELOOM=%s=%s: cannot be written (error %d); no such profile\n", key,
-			  len && len < NAME_MAX_LEN - 16 ? path : "", errno);
-		return;
-	}
-	fd = privfd_take(fd);
 	if (prof_start(t, (uint32_t)rate, 0) != 0) {
 		rt_printf(2, "preloom: PRELOOM=%s: out of memory; no such profile\n", key);
 		close(fd);

@@ -34,7 +34,10 @@ static long set_gomaxprocs(struct control *c, int64_t now)
 static long start_trace(struct control *c, int64_t now)
 {
 	(void)now;
-	return trace_start((size_t)c->arg[0]);
+	long r = trace_start((size_t)c->arg[0]);
+	if (r == 0)
+		sig_ending_changed();
+	return r;
 }
 
 static long stop_trace(struct control *c, int64_t now)
@@ -50,6 +53,7 @@ static long release_trace(struct control *c, int64_t now)
 	(void)c;
 	(void)now;
 	trace_release();
+	sig_ending_changed();
 	return 0;
 }
 

@@ -5,19 +5,52 @@
  * meanwhile: after exit() the program's global objects are destroyed. They are kicked, and stay in their signal handler.
  * From then on no lock of the runtime may be taken, as one of them may hold it.
  *
+ * PRELOOM=trace=FILE and the like are the same without such a tool: then the process runs it on itself (helper.c).
+ *
  * The tool shows that it lives by a number that rises; so it may be in another pid namespace, and one that died costs a
  * second.
  */
 #include "ending.h"
+#include "helper.h"
 #include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
 
 #define LOOK NSEC_PER_MSEC
 #define PATIENCE NSEC_PER_SEC
+#define LOCK_TRIES 1000
 
 struct ending ending;
 static const struct m *_Atomic ender;
+static struct {
+	const char *const *words;
+	int fd;
+} jobs[ENDING_JOBS];
+static uint32_t njobs;
+
+bool ending_add(const char *const *words, int fd)
+{
+	if (njobs == ENDING_JOBS)
+		return false;
+	jobs[njobs].words = words;
+	jobs[njobs++].fd = fd;
+	return true;
+}
+
+bool ending_watched(void)
+{
+	return load_rlx(&ending.attended) || njobs || prof_exit_wanted();
+}
+
+static void run_jobs(void)
+{
+	for (uint32_t i = 0; i < njobs; i++) {
+		int status = helper_run(jobs[i].words, jobs[i].fd);
+		if (status != 0)
+			rt_printf(rt_opt.logfd, "preloom: %s not written: preloom-inspect %s\n", jobs[i].words[0],
+				  status == HELPER_NOT_FOUND ? "was not found" : "could not look at this process");
+	}
+}
 
 void ending_hold(const struct m *m)
 {
@@ -28,13 +61,25 @@ void ending_hold(const struct m *m)
 		os_usleep(NSEC_PER_SEC);
 }
 
+/* Who ends the process by a fault may do so with the lock held. */
+static bool lock_if_possible(void)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (trylock(&sched.lock))
+			return true;
+		os_usleep(10 * NSEC_PER_USEC);
+	}
+	return false;
+}
+
 static void hold_others(struct m *self)
 {
-	lock(&sched.lock);
+	bool locked = lock_if_possible();
 	for (struct m *m = sched.allm; m; m = m->alllink)
 		if (m != self)
 			sig_kick(m);
-	unlock(&sched.lock);
+	if (locked)
+		unlock(&sched.lock);
 }
 
 static void wait_for_reader(void)
@@ -58,7 +103,7 @@ void process_ending(void)
 {
 	const struct m *nobody = NULL;
 	struct m *self = getm();
-	if (likely(!load_rlx(&ending.attended)))
+	if (likely(!ending_watched()))
 		return;
 	if (!atomic_compare_exchange_strong(&ender, &nobody, self)) {
 		ending_hold(self);
@@ -68,5 +113,15 @@ void process_ending(void)
 	trace_stop();
 	prof_finish();
 	store_rel(&ending.ended, 1); /* release: the buffer is as it stays */
-	wait_for_reader();
+	if (load_rlx(&ending.attended))
+		wait_for_reader();
+	run_jobs();
+	prof_exit();
+}
+
+/* Nobody watches the child, and what was to be written is about its parent. */
+void ending_after_fork(void)
+{
+	store_rlx(&ending.attended, 0);
+	njobs = 0;
 }

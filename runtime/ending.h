@@ -15,8 +15,15 @@ struct ending {
 };
 extern struct ending ending;
 
+/* At activation: a command to be run on this process at its end, with fd as its output. Its words, NULL behind the last, stay
+ * where they are. */
+#define ENDING_JOBS 8
+bool ending_add(const char *const *words, int fd);
+bool ending_watched(void); /* somebody does, or there is a command; after a change call sig_ending_changed */
+
 /* By whoever is about to end the process. Comes back at once unless somebody wants to see the end. */
 void process_ending(void);
+void ending_after_fork(void);
 /* In the signal handler: while the process ends, other M's stay where they are. */
 void ending_hold(const struct m *m);
 

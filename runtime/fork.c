@@ -77,7 +77,6 @@ void fork_child(bool locked)
 	struct m *m = getm();
 	struct g *g = m->curg;
 	trace_after_fork(m);
-	store_rlx(&ending.attended, 0);
 	prof_after_fork(m);
 	if (locked)
 		unlock_own();
@@ -112,5 +111,6 @@ void fork_child(bool locked)
 	g->lastp = pp;
 	netpoll_after_fork();
 	sig_after_fork_child(g);
+	ending_after_fork();
 	crash_after_fork();
 }

@@ -93,7 +93,8 @@ void prof_after_fork(struct m *self);
 
 /* profexit.c: profiles that are written when the process ends */
 void prof_write_at_exit(enum prof_type t, int fd, const char *format);
-void prof_exit(void);
+bool prof_exit_wanted(void);
+void prof_exit(void); /* by process_ending, when nothing runs any more */
 void prof_exit_after_fork(void);
 
 /* proftab.c */

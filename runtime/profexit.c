@@ -10,7 +10,6 @@ static struct {
 	int fd; /* 1 + it; 0: none */
 	const char *format;
 } out[NProf];
-static _Atomic uint32_t begun;
 
 static const char *const type_names[NProf] = { "cpu", "block", "mutex", "threads", "wall" };
 
@@ -20,14 +19,16 @@ void prof_write_at_exit(enum prof_type t, int fd, const char *format)
 	out[t].format = format;
 }
 
-void prof_exit(void)
+bool prof_exit_wanted(void)
 {
 	bool any = false;
 	for (int t = 0; t < NProf; t++)
 		any |= out[t].fd != 0;
-	if (likely(!any) || atomic_exchange(&begun, 1))
-		return;
-	prof_finish();
+	return any;
+}
+
+void prof_exit(void)
+{
 	for (int t = 0; t < NProf; t++) {
 		if (!out[t].fd)
 			continue;

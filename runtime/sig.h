@@ -81,6 +81,7 @@ void sig_g_init(struct g *child, struct g *parent);
 void sig_g_exit(struct g *g);
 void sig_fork_prepare(void); /* takes siglock; real signals are blocked around a fork */
 void sig_fork_parent(void);
+void sig_ending_changed(void); /* see ending.h */
 void sig_after_fork_child(struct g *self); /* also after a vfork, without sig_fork_prepare */
 void sig_before_exec(struct g *g); /* the virtual mask, pending signals and ignored signals become real */
 void sig_after_exec_failed(struct g *g);

@@ -12,6 +12,7 @@
  * preemption signal restarts, for the sake of calls that preloom could not rewrite.
  */
 #include "crash.h"
+#include "ending.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 
@@ -27,10 +28,14 @@ static bool always_ours(int sig)
 	return sig == SIGSEGV || sig == SIGBUS || sig == preempt_signal;
 }
 
-/* Their default action is preceded by a report. */
+/* They end the process, and nobody but preloom need notice. */
+#define ENDING_SIGNALS (sigbit(SIGINT) | sigbit(SIGTERM) | sigbit(SIGHUP))
+
+/* Their default action is preceded by a report, or by what is to be done at the end. */
 static bool reported(int sig)
 {
-	return (CRASH_SIGNALS & sigbit(sig)) && actions[sig].handler == HANDLER_DFL;
+	uint64_t set = CRASH_SIGNALS | (ending_watched() ? ENDING_SIGNALS : 0);
+	return (set & sigbit(sig)) && actions[sig].handler == HANDLER_DFL;
 }
 
 static bool is_handler(const struct ksigaction *a)
@@ -201,6 +206,16 @@ void sig_actions_after_exec(void)
 	unlock(&siglock);
 }
 
+/* Somebody wants to see the end, or no longer does. */
+void sig_ending_changed(void)
+{
+	lock(&siglock);
+	for (int sig = 1; sig <= NSIG_ALL; sig++)
+		if (ENDING_SIGNALS & sigbit(sig))
+			install(sig);
+	unlock(&siglock);
+}
+
 /* Takes the default action. Returns if the process goes on: the signal is ignored, or it stopped and continued, or
  * the kernel spares it (process 1 of a container). */
 void sig_default_action(int sig, const struct ksiginfo *info)
@@ -213,6 +228,8 @@ void sig_default_action(int sig, const struct ksiginfo *info)
 	bool foreign = !m || m->foreign;
 	if (!foreign) {
 		crash_signal(sig, info);
+		if (!(bit & SIG_DFL_STOPS) && pid != 1) /* the kernel spares process 1 */
+			process_ending();
 		lock(&siglock);
 	}
 	kernel_default(sig);

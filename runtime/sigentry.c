@@ -19,8 +19,8 @@
  * and core are the fault's own.
  */
 #include "control.h"
-#include "ending.h"
 #include "crash.h"
+#include "ending.h"
 #include "prof.h"
 #include "sigframe.h"
 #include "sigimpl.h"
@@ -154,6 +154,7 @@ static bool fixed_up(struct kuc *uc)
 static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc *uc, bool in_runtime)
 {
 	crash_fault(sig, info, uc, in_runtime);
+	process_ending();
 	/* A trap is over: returning would not raise it again. */
 	if (sig == SIGTRAP || sig == SIGSYS || (uc->sigmask & sigbit(sig))) {
 		sig_default_action(sig, info);

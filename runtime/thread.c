@@ -146,7 +146,6 @@ _Noreturn void thread_exit(int code)
 		sched.main_exit_code = code;
 	if (atomic_fetch_sub(&sched.ngs, 1) == 1) {
 		stats_print();
-		prof_exit();
 		process_ending();
 		os_exit_process(sched.main_exit_code);
 	}

@@ -1,5 +1,6 @@
 /* trace.c - what the scheduler says of itself: schedtrace in Go's format, the list of G's, the deadlock report. */
 #include "crash.h"
+#include "ending.h"
 #include "runtime.h"
 
 static const char *const reason_names[NWaitReason] = {
@@ -159,6 +160,7 @@ void checkdead_locked(void)
 			return;
 	}
 	crash_deadlock();
+	process_ending();
 	if (rt_opt.traceback == TracebackCrash)
 		os_abort();
 	os_exit_process(2);

@@ -174,8 +174,8 @@ static void put_name(const struct g *g)
 
 void trace_created(struct g *g)
 {
-	put(TraceCreate, 0, current_p(), g->tid, g->goid, g->entry);
 	put(TraceParent, 0, current_p(), 0, g->goid, g->parent_goid);
+	put(TraceCreate, 0, current_p(), g->tid, g->goid, g->entry);
 }
 
 void trace_exit(struct g *g)

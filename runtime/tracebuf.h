@@ -16,7 +16,7 @@ struct p;
 enum trace_type {
 	TraceNone,
 	TraceState,   /* as tracing starts       the G             what it waits on        waitreason     gstatus */
-	TraceCreate,  /* a G was made            the new G         its entry               its thread id  - ; parent: TraceParent */
+	TraceCreate,  /* a G was made            the new G         its entry               its thread id  - ; behind its TraceParent */
 	TraceParent,  /*                         the new G         its maker */
 	TraceExit,    /*                         the G             its entry               its thread id */
 	TraceName,    /* with Create and Exit: g and arg are the name, n the lower half of the G's number */

@@ -1,6 +1,5 @@
 /* thread.c - a thread's life and identity: exit, ids, robust list, exec, FS, rseq. */
 #include "../runtime/ending.h"
-#include "../runtime/prof.h"
 #include "shim.h"
 
 #define ARCH_SET_GS 0x1001
@@ -16,7 +15,6 @@ long shim_exit(struct regs *r)
 long shim_exit_group(struct regs *r)
 {
 	stats_print();
-	prof_exit();
 	process_ending();
 	return shim_raw(r);
 }

@@ -146,17 +146,19 @@ static bool child_ended(int *status)
 	return child > 0 && waitpid(child, status, WNOHANG) == child;
 }
 
-/* Waits until preloom is active in the child. NULL: the child has ended before that. */
-static struct target *wait_for_preloom(int *status, bool *ended)
+/* Waits until preloom is active in the child. NULL: the child has ended before that; *why is what was in the way. */
+static struct target *wait_for_preloom(int *status, bool *ended, char *why, size_t size)
 {
-	const char *why;
+	const char *now;
 	for (long ns = 1000000;; ns = ns < 30000000 ? ns * 5 / 4 : ns) {
 		*ended = child_ended(status);
 		if (*ended)
 			return NULL;
-		struct target *t = target_open(child, &why);
+		struct target *t = target_open(child, &now);
 		if (t)
 			return t;
+		if (!strstr(now, "no such process") && !strstr(now, "no memory of its own"))
+			snprintf(why, size, "%s", now);
 		nanosleep(&(struct timespec){ 0, ns }, NULL);
 	}
 }
@@ -274,6 +276,23 @@ static void title_of(struct recording *r, char **words)
 	}
 }
 
+static void title_of_process(struct recording *r, pid_t pid)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "/proc/%d/cmdline", (int)pid);
+	FILE *f = fopen(name, "re");
+	size_t n = f ? fread(r->title, 1, sizeof(r->title) - 1, f) : 0;
+	if (f)
+		fclose(f);
+	while (n && !r->title[n - 1])
+		n--;
+	for (size_t i = 0; i < n; i++)
+		if (!r->title[i])
+			r->title[i] = ' ';
+	if (!n)
+		snprintf(r->title, sizeof(r->title), "process %d", (int)pid);
+}
+
 /* As the program ended, so do we. */
 static int same_end(int status)
 {
@@ -297,7 +316,7 @@ static int wait_for_child(void)
 
 static int record_program(struct recording *r, const struct args *a)
 {
-	char launcher[PATH_MAX];
+	char launcher[PATH_MAX], why[256] = "";
 	int status = 0;
 	bool ended;
 	pid_t self = getpid();
@@ -310,9 +329,9 @@ static int record_program(struct recording *r, const struct args *a)
 	if (child == 0)
 		become(launcher, a, self);
 	title_of(r, a->program);
-	struct target *t = wait_for_preloom(&status, &ended);
+	struct target *t = wait_for_preloom(&status, &ended, why, sizeof(why));
 	if (!t) {
-		fail("%s: it made no thread, or preloom could not serve it: nothing is recorded", a->program[0]);
+		fail("%s: nothing is recorded%s%s", a->program[0], why[0] ? ": " : "", why);
 		return same_end(status);
 	}
 	if (open_recording(r, t)) {
@@ -336,7 +355,7 @@ static int record_process(struct recording *r, const struct args *a)
 	struct target *t = target_open_arg("record", a->pid);
 	if (!t)
 		return EXIT_FAILED;
-	snprintf(r->title, sizeof(r->title), "process %s", a->pid);
+	title_of_process(r, t->pid);
 	catch_signals();
 	if (watch_start(t, (uint64_t)(a->buffer_mb * MB))) {
 		if (open_recording(r, t)) {

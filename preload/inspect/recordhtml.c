@@ -54,8 +54,16 @@ static int page_code(uint8_t what)
 	return what < NLife ? codes[what] : 0;
 }
 
-static void put_rows(const struct recording *r, const struct timeline *t, FILE *f)
+static int by_id(const void *a, const void *b)
 {
+	const struct row *x = a, *y = b;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void put_rows(const struct recording *r, struct timeline *t, FILE *f)
+{
+	if (t->nrows)
+		qsort(t->row, t->nrows, sizeof(*t->row), by_id);
 	for (size_t i = 0; i < t->nrows; i++) {
 		unsigned long at = 0;
 		fprintf(f, "%s{\"id\":%lu,\"s\":[", i ? "," : "", (unsigned long)t->row[i].id);

@@ -95,6 +95,12 @@ static int report(const struct watch *w, const struct args *a, const struct trac
 {
 	const struct trace_sums *s = tracemodel_sums(w->tm);
 	double span = (double)(s->last_ticks - s->first_ticks) * w->ns_per_tick / 1e9;
+	if (a->at_exit) { /* in a program's own run, only what is wrong */
+		if (w->lost)
+			fprintf(stderr, "preloom: trace: %lu events are lost: it keeps the newest PRELOOM=tracebuf=N megabytes\n",
+				(unsigned long)w->lost);
+		return 0;
+	}
 	printf("%s: %lu events of %zu goroutines on %d P's in %.3f s\n", a->file, (unsigned long)s->events,
 	       tracemodel_count(w->tm), s->max_p + 1, span);
 	if (w->lost)
@@ -102,7 +108,7 @@ static int report(const struct watch *w, const struct args *a, const struct trac
 		       "helps\n", (unsigned long)w->lost);
 	if (tracejson_dropped(j))
 		printf("%lu events are left out: the file reached --size %g MB\n", (unsigned long)tracejson_dropped(j), a->size_mb);
-	if (w->gone && !w->ended && !a->at_exit)
+	if (w->gone && !w->ended)
 		printf("the process was killed meanwhile; its last %d ms may be missing\n", READ_EVERY_MS);
 	say_next("open %s at https://ui.perfetto.dev, or in chrome://tracing", a->file);
 	return 0;
@@ -141,10 +147,12 @@ int cmd_trace(int argc, char **argv)
 	struct watch w;
 	if (!parse(argc, argv, &a))
 		return EXIT_USAGE;
+	if (a.at_exit)
+		begin_inside();
 	struct target *t = target_open_arg("trace", a.pid);
 	if (!t)
 		return EXIT_FAILED;
-	FILE *f = fopen(a.file, "we");
+	FILE *f = a.at_exit ? stdout : fopen(a.file, "we");
 	int status = EXIT_FAILED;
 	if (!f)
 		fail("%s: %s", a.file, strerror(errno));
@@ -153,7 +161,8 @@ int cmd_trace(int argc, char **argv)
 			status = trace_to(&w, &a, f);
 		else
 			fail("process %s: it ended", a.pid);
-		watch_let_go(&w);
+		if (!a.at_exit)
+			watch_let_go(&w);
 		watch_close(&w);
 	}
 	if (f && fclose(f) != 0 && !status)

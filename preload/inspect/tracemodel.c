@@ -330,10 +330,16 @@ static void on_create(struct tracemodel *tm, struct trace_g *g, const struct fee
 {
 	if (g->life != LifeNew)
 		return;
+	struct trace_g *by = tracemodel_g(tm, g->parent);
+	if (by && by->life == LifeNew)
+		was(tm, by, LifeRunning, e->p, at);
+	if (by && tm->sink.ready)
+		tm->sink.ready(tm->ctx, by, g, at);
 	g->tid = e->n;
 	g->entry = e->arg;
 	g->since = at;
 	g->created = true;
+	g->readied_by = g->parent;
 	enter(tm, g, LifeRunnable, at);
 }
 
@@ -354,16 +360,6 @@ static void on_name(struct tracemodel *tm, const struct feed_event *e)
 		return;
 	memcpy(g->name, &e->g, 8);
 	memcpy(g->name + 8, &e->arg, 8);
-}
-
-static void on_parent(struct tracemodel *tm, struct trace_g *g, const struct feed_event *e, uint64_t at)
-{
-	struct trace_g *by = tracemodel_g(tm, e->arg);
-	g->parent = e->arg;
-	if (by && by->life == LifeNew)
-		was(tm, by, LifeRunning, e->p, at);
-	if (by && tm->sink.ready)
-		tm->sink.ready(tm->ctx, by, g, at);
 }
 
 static void on_procs(struct tracemodel *tm, const struct feed_event *e, uint64_t at)
@@ -405,7 +401,7 @@ static void feed_one(struct tracemodel *tm, const struct feed_event *e)
 	if (g && e->type == TracePreempt)
 		g->preempts++;
 	if (g && e->type == TraceParent)
-		on_parent(tm, g, e, at);
+		g->parent = e->arg;
 	if (e->type == TraceProcs)
 		on_procs(tm, e, at);
 	if (e->type == TraceRetake)

@@ -32,10 +32,14 @@ static void write_ending(const struct target *t, size_t offset, uint32_t value)
 bool watch_start(const struct target *t, uint64_t buffer)
 {
 	int64_t arg = (int64_t)buffer, result;
-	if (!control_do(t, ControlTraceStart, &arg, 1, NULL, &result))
-		return false;
-	if (result == 0)
+	write_ending(t, offsetof(struct ending, attended), 1);
+	bool answered = control_do(t, ControlTraceStart, &arg, 1, NULL, &result);
+	if (answered && result == 0)
 		return true;
+	if (!answered || result != -EBUSY)
+		write_ending(t, offsetof(struct ending, attended), 0);
+	if (!answered)
+		return false;
 	if (result == -EBUSY)
 		fail("process %d: it is being traced already", (int)t->pid);
 	else
@@ -54,7 +58,6 @@ bool watch_open(struct watch *w, struct target *t)
 	struct snapshot s;
 	memset(w, 0, sizeof(*w));
 	w->t = t;
-	write_ending(t, offsetof(struct ending, attended), 1);
 	w->feed = tracefeed_open(t);
 	w->symbols = symbols_open(t);
 	if (!w->feed || !w->symbols || !snapshot_take(t, &s))
@@ -157,10 +160,10 @@ void watch_let_go(struct watch *w)
 {
 	struct ending e = { 0 };
 	int64_t result;
+	write_ending(w->t, offsetof(struct ending, attended), 0);
 	/* Only one that goes on keeps its memory, and could be asked to give it back. */
 	bool lives = target_read(w->t, w->t->h.ending, &e, sizeof(e)) && !load_rlx(&e.ended) && kill(w->t->pid, 0) == 0;
 	if (lives)
 		control_do(w->t, ControlTraceRelease, NULL, 0, NULL, &result);
-	write_ending(w->t, offsetof(struct ending, attended), 0);
 	write_ending(w->t, offsetof(struct ending, done), 1);
 }

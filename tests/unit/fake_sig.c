@@ -53,3 +53,7 @@ void sig_after_fork_child(struct g *self)
 {
 	store_rlx(&self->interrupt, 0);
 }
+
+void sig_ending_changed(void)
+{
+}
