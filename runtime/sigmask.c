@@ -22,7 +22,8 @@ uint64_t sig_setmask(struct g *g, uint64_t mask)
 		return old;
 	if (pending & ~mask)
 		atomic_fetch_or(&g->interrupt, IntrSignal);
-	if (pending & mask & ~old)
+	/* If this G may be the one that was chosen. A hint that comes later is passed on at the end of the shim. */
+	if (pending & mask & ~old && load_acq(&g->interrupt) & IntrSignal)
 		sig_retarget(mask & ~old);
 	return old;
 }

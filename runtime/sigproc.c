@@ -71,10 +71,10 @@ void sig_g_exit(struct g *g)
 	lock(&siglock);
 	g->sig.exiting = true;
 	sigq_flush(&g->sig.pending, SIGALL);
-	uint64_t mask = load_rlx(&g->sig.mask);
+	bool told = load_acq(&g->interrupt) & IntrSignal;
 	unlock(&siglock);
-	if (atomic_load(&sig_shared.set) & ~mask)
-		sig_retarget(~mask);
+	if (told && atomic_load(&sig_shared.set))
+		sig_retarget(SIGALL);
 }
 
 /* --- fork --- */
