@@ -54,6 +54,8 @@ struct g *globrunq_get_locked(struct p *pp, uint32_t max)
 	uint32_t n = sched.runq.n;
 	if (n == 0)
 		return NULL;
+	if (rt_opt.chaos) /* so that G's that were preempted go on elsewhere */
+		max = 1;
 	uint32_t share = n / (uint32_t)sched.gomaxprocs + 1;
 	if (share > n)
 		share = n;

@@ -221,7 +221,7 @@ struct p {
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */
-	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin;
+	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin, nmigrated;
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
 	uint32_t latency[LATENCY_BUCKETS];
@@ -515,6 +515,7 @@ static inline void g_on_cpu(struct m *m, struct g *g, struct p *pp)
 	g->switches++;
 	if (unlikely(g->lastp != pp)) {
 		g->migrations++;
+		pp->nmigrated++;
 		g->lastp = pp;
 	}
 	if (unlikely(g->ready_ticks))

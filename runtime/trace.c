@@ -121,15 +121,16 @@ void stats_print(void)
 		sum.nwakep += pp->nwakep;
 		sum.ndeferred += pp->ndeferred;
 		sum.nspin += pp->nspin;
+		sum.nmigrated += pp->nmigrated;
 		sum.nhandoff += pp->nhandoff;
 		sum.nretake += pp->nretake;
 		sum.npreempt += pp->npreempt;
 	}
 	rt_printf(rt_opt.logfd,
-		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu readied=%lu global=%lu overflows=%lu"
+		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu migrations=%lu readied=%lu global=%lu overflows=%lu"
 		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu looks=%lu\n",
 		  sched.gomaxprocs, (unsigned long)load_rlx(&sched.goidgen),
-		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch,
+		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch, (unsigned long)sum.nmigrated,
 		  (unsigned long)sum.nready, (unsigned long)sum.nglobal, (unsigned long)sum.noverflow,
 		  (unsigned long)sum.nsteal, (unsigned long)sum.nstolen, (unsigned long)sum.nwakep,
 		  (unsigned long)sum.ndeferred, (unsigned long)sum.nspin, (unsigned long)sum.nhandoff, (unsigned long)sum.nretake,
