@@ -35,7 +35,7 @@ static inline bool inspecting(uint32_t flags)
 
 /* A member of one of the runtime's structures; an empty member name: the structure's size. */
 struct inspect_field {
-	char type[12];
+	char type[16];
 	char member[20];
 	uint32_t offset, size;
 };

@@ -3,6 +3,7 @@
  */
 #include "inspect.h"
 #include "prof.h"
+#include "objtab.h"
 #include "runtime.h"
 
 #define F(t, m) { #t, #m, offsetof(struct t, m), sizeof(((struct t *)0)->m) }
@@ -28,6 +29,14 @@ const struct inspect_field inspect_fields[] = {
 	F(sched, nreadies), F(sched, nmcreated), F(sched, nsysmontick),
 	S(timer), F(timer, when), F(timer, pp),
 	S(futexw), F(futexw, bucket), F(futexw, addr), F(futexw, pi), F(futexw, requeue_pi),
-	S(regs), S(rt_options), { "prof", "", 0, sizeof(struct prof) },
+	S(regs), F(regs, r15), F(regs, r14), F(regs, r13), F(regs, r12), F(regs, rbp), F(regs, rbx), F(regs, rax),
+	F(regs, ret),
+	/* What unwinding begins with, and goes through. */
+	{ "switch", "", 0, SWITCH_SIZE }, { "switch", "gpr", SWITCH_GPR, SWITCH_RET - SWITCH_GPR },
+	S(objtab), F(objtab, n), F(objtab, v), S(unwind_object), F(unwind_object, lo), F(unwind_object, hi),
+	F(unwind_object, info), F(unwind_object, size), F(unwind_object, kind), F(unwind_object, stride), S(unwind_site),
+	F(unwind_site, addr), F(unwind_site, next), F(unwind_site, span), F(unwind_site, span_end), F(unwind_site, tramp),
+	F(unwind_site, ret),
+	S(rt_options), { "prof", "", 0, sizeof(struct prof) },
 };
 const uint32_t inspect_nfields = nelem(inspect_fields);

@@ -2,6 +2,7 @@
 Everything that a test starts ends with it."""
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -26,8 +27,11 @@ class Skip(Exception):
 class Process:
     """A program under preloom that has said on its standard output that it is ready."""
 
-    def __init__(self, argv, env):
-        self.popen = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def __init__(self, argv, env, cwd, core):
+        def limit():
+            top = resource.RLIM_INFINITY if core else 0
+            resource.setrlimit(resource.RLIMIT_CORE, (top, top))
+        self.popen = subprocess.Popen(argv, env=env, cwd=cwd, preexec_fn=limit, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.pid = self.popen.pid
 
     def wait_for(self, word):
@@ -65,14 +69,14 @@ class Test:
             raise Failure(f"{source} does not compile: {done.stderr}")
         return out
 
-    def start(self, program, *args, procs=2, options=None, preloom=True, ready="ready", env=None):
+    def start(self, program, *args, procs=2, options=None, preloom=True, ready="ready", env=None, cwd=None, core=False):
         """Starts it and waits until it has printed `ready`."""
         e = dict(os.environ, **(env or {}))
         e.pop("PRELOOM", None)
         e["GOMAXPROCS"] = str(procs)
         if options:
             e["PRELOOM"] = options
-        p = Process(([PRELOOM] if preloom else []) + [program, *map(str, args)], e)
+        p = Process(([PRELOOM] if preloom else []) + [program, *map(str, args)], e, cwd, core)
         self.processes.append(p)
         if ready:
             p.wait_for(ready)
@@ -94,6 +98,14 @@ class Test:
         out = self.preloom(*args, status=status)
         self.check(out == "", f"preloom {args}: printed {out!r}")
         self.check(re.fullmatch(f"(?:{pattern})\n", self.err), f"preloom {args}: stderr {self.err!r}, wanted {pattern!r}")
+
+    def settled(self, p):
+        """Waits until mixed.c's threads wait for what they shall wait for."""
+        def is_so():
+            text = self.preloom("top", "-b", "-n", 1, "-d", 0.02, p.pid)
+            return re.search(r" locker .*Mutex", text) and re.search(r" reader .*pipe", text) and " sleep" in text
+        self.until(is_so)
+        return p
 
     @staticmethod
     def check(truth, why):

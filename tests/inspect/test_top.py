@@ -35,7 +35,7 @@ def test_spinner_comes_first(t):
 
 
 def test_states_and_reasons(t):
-    p = t.start(t.compile("mixed.c"), 3)
+    p = t.settled(t.start(t.compile("mixed.c"), 3))
     (_, rows), = blocks(t.preloom("top", "-b", "-n", 1, "-d", 0.3, p.pid))
     by_name = {r["name"]: r for r in rows}
     t.check(by_name["sleeper"]["state"] == "waiting" and "sleep" in by_name["sleeper"]["what"], f"{by_name['sleeper']}")
@@ -85,6 +85,7 @@ def test_thousands(t):
 
 
 def test_screen(t):
+    """The terminal: keys for order, filter and end."""
     if subprocess.run(["which", "tmux"], capture_output=True).returncode:
         raise harness.Skip("tmux is not installed")
     p = t.start(t.compile("mixed.c"), 3)
