@@ -60,6 +60,7 @@ static void stacks(const struct helper_request *r)
 {
 	if (r->level == TracebackNone)
 		return;
+	helper_wait_idle();
 	int pid = helper_start(r);
 	int result = pid < 0 ? pid : helper_result(pid, true);
 	if (result != 0)

@@ -5,6 +5,7 @@
  */
 #include "control.h"
 #include "ending.h"
+#include "circle.h"
 #include "crash.h"
 #include "futex.h"
 #include "prof.h"
@@ -113,4 +114,5 @@ void fork_child(bool locked)
 	sig_after_fork_child(g);
 	ending_after_fork();
 	crash_after_fork();
+	circle_after_fork();
 }

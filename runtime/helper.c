@@ -40,6 +40,7 @@ static char arg[256], pid_text[16];
 static const char *words[WORDS + 3]; /* the program, the command's words, the process, NULL */
 static int in_fd, out_fd;
 static _Atomic uint32_t busy;
+static _Atomic int at_work; /* kernel id */
 
 void helper_init(const char *folder)
 {
@@ -94,6 +95,7 @@ static int start(int out)
 	out_fd = out;
 	int helper = start_child();
 	if (helper > 0) {
+		store_rel(&at_work, helper);
 		sys2(__NR_prctl, PR_SET_PTRACER, helper);
 		sys3(__NR_write, fd[1], "", 1);
 	} else {
@@ -136,6 +138,17 @@ int helper_run(const char *const *w, int out)
 	return pid < 0 ? pid : helper_result(pid, true);
 }
 
+void helper_wait_idle(void)
+{
+	while (load_acq(&busy)) {
+		int pid = load_acq(&at_work);
+		if (pid)
+			helper_result(pid, true);
+		else
+			os_usleep(NSEC_PER_MSEC);
+	}
+}
+
 int helper_result(int pid, bool wait)
 {
 	int status = 0;
@@ -145,8 +158,12 @@ int helper_result(int pid, bool wait)
 	while (r == -EINTR);
 	if (r == 0)
 		return -EAGAIN;
-	sys2(__NR_prctl, PR_SET_PTRACER, 0);
-	store_rel(&busy, 0);
+	/* Two may have waited for the same one: the second finds it gone, and perhaps another at work. */
+	if (load_acq(&at_work) == pid) {
+		sys2(__NR_prctl, PR_SET_PTRACER, 0);
+		store_rel(&at_work, 0);
+		store_rel(&busy, 0);
+	}
 	if (r < 0)
 		return (int)r;
 	return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
@@ -154,5 +171,6 @@ int helper_result(int pid, bool wait)
 
 void helper_after_fork(void)
 {
+	store_rlx(&at_work, 0);
 	store_rlx(&busy, 0);
 }

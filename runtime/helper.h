@@ -17,8 +17,10 @@ struct helper_request {
 
 /* At activation. The folder of libpreloom.so; the string stays. */
 void helper_init(const char *folder);
-/* Starts it; its kernel id, or -errno. One at a time. */
+/* Starts it; its kernel id, or -errno. One at a time: -EBUSY. */
 int helper_start(const struct helper_request *r);
+/* Waits for the end of one that is at work for somebody else. */
+void helper_wait_idle(void);
 /* Its end: exit status, 128 + signal, or -errno. With wait = false: -EAGAIN while it runs. */
 int helper_result(int pid, bool wait);
 /* Runs any command on this process, its output to `out`, and waits for it; words: up to eight, then NULL. As helper_result. */

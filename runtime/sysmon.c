@@ -5,6 +5,7 @@
  * running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
  * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
+#include "circle.h"
 #include "control.h"
 #include "prof.h"
 #include "runtime.h"
@@ -304,6 +305,8 @@ _Noreturn void sysmon(void)
 		if (rt_opt.chaos)
 			chaos();
 		trace_if_due(&last_trace, now);
+		if (now >= circle_next())
+			circle_tick(now);
 		prof_work(now);
 	}
 }

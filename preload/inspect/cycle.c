@@ -40,7 +40,8 @@ static void print_wait(FILE *f, struct symbols *sym, const struct reason *before
 	}
 }
 
-static void print_circle(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons, size_t from)
+static void print_circle(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons, size_t from,
+			 bool *member)
 {
 	size_t n = 0, i = from, before = from;
 	do {
@@ -53,13 +54,14 @@ static void print_circle(FILE *f, const struct capture *c, struct symbols *sym, 
 		const struct g *g = &c->s.g[i].g;
 		fprintf(f, "\tgoroutine %lu \"%.*s\" ", (unsigned long)g->goid, GNAME_LEN, g->name);
 		print_wait(f, sym, &reasons[before], &reasons[i]);
+		member[i] = true;
 		before = i;
 		i = next_of(c, reasons, i);
 	} while (i != from);
 	fputc('\n', f);
 }
 
-size_t cycles_print(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons)
+size_t cycles_print(FILE *f, const struct capture *c, struct symbols *sym, const struct reason *reasons, bool *member)
 {
 	uint32_t *seen = calloc(c->s.ng + 1, sizeof(*seen)); /* 1 + from where it was seen first */
 	size_t found = 0;
@@ -70,7 +72,7 @@ size_t cycles_print(FILE *f, const struct capture *c, struct symbols *sym, const
 			i = next_of(c, reasons, i);
 		}
 		if (i != NOBODY && seen[i] == start + 1) {
-			print_circle(f, c, sym, reasons, i);
+			print_circle(f, c, sym, reasons, i, member);
 			found++;
 		}
 	}

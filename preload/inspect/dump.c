@@ -14,6 +14,7 @@
 struct request {
 	struct traceback_options print;
 	bool still;
+	long repeat;
 	const char *pid;
 	bool inside; /* asked for by the process itself, see runtime/helper.c */
 	char event[16];
@@ -33,13 +34,14 @@ static bool parse_inside(const char *arg, struct request *r)
 	r->print.first = goid;
 	r->print.context = context;
 	r->print.only = level == TracebackSingle ? goid : 0;
+	r->print.circles = !strcmp(r->event, "circle");
 	r->print.system = level >= TracebackSystem;
 	return true;
 }
 
 static bool parse(int argc, char **argv, struct request *r)
 {
-	*r = (struct request){ .print = { .stacks = true }, .still = true };
+	*r = (struct request){ .print = { .stacks = true }, .still = true, .repeat = 1 };
 	for (int i = 1; i < argc; i++) {
 		double n;
 		if (!strcmp(argv[i], "--system")) {
@@ -52,6 +54,11 @@ static bool parse(int argc, char **argv, struct request *r)
 			if (!parse_number(argv[i], argv[i + 1], 1, 1e18, &n))
 				return false;
 			r->print.only = (uint64_t)n;
+			i++;
+		} else if (!strcmp(argv[i], "--repeat")) {
+			if (!parse_number(argv[i], argv[i + 1], 1, 1e9, &n))
+				return false;
+			r->repeat = (long)n;
 			i++;
 		} else if (parse_inside(argv[i], r)) {
 			continue;
@@ -70,7 +77,7 @@ static bool parse(int argc, char **argv, struct request *r)
 	return r->pid != NULL;
 }
 
-static int dump(const struct target *t, const struct request *r)
+static int dump(struct target *t, struct symbols *sym, const struct request *r)
 {
 	struct capture c;
 	if (!capture_take(t, r->still, &c))
@@ -81,18 +88,34 @@ static int dump(const struct target *t, const struct request *r)
 	}
 	if (r->still && c.not_stopped)
 		fail("process %d: %s; its running threads' stacks are left out", (int)t->pid, c.not_stopped);
+	bool ok = traceback_print(stdout, &c, sym, &r->print);
+	capture_free(&c);
+	return ok ? 0 : fail("out of memory");
+}
+
+/* Symbols are kept while the same objects are loaded. */
+static int dumps(struct target *t, const struct request *r)
+{
 	struct symbols *sym = symbols_open(t);
-	bool ok = sym && traceback_print(stdout, &c, sym, &r->print);
+	uint64_t objects = target_objects(t);
+	int status = sym ? dump(t, sym, r) : fail("out of memory");
+	for (long i = 1; i < r->repeat && status == 0; i++) {
+		if (!target_reload_maps(t)) {
+			status = fail("process %d: it ended", (int)t->pid);
+		} else if (target_objects(t) != objects) {
+			symbols_close(sym);
+			sym = symbols_open(t);
+			objects = target_objects(t);
+		}
+		if (status == 0)
+			status = sym ? dump(t, sym, r) : fail("out of memory");
+	}
 	if (sym)
 		symbols_close(sym);
-	capture_free(&c);
-	if (!ok)
-		return fail("out of memory");
-	if (r->inside)
-		return 0;
-	say_next("preloom top %d   (what they use), preloom profile --type block %d   (where they wait)", (int)t->pid,
-		 (int)t->pid);
-	return 0;
+	if (status == 0 && !r->inside)
+		say_next("preloom top %d   (what they use), preloom profile --type block %d   (where they wait)", (int)t->pid,
+			 (int)t->pid);
+	return status;
 }
 
 int cmd_dump(int argc, char **argv)
@@ -105,7 +128,7 @@ int cmd_dump(int argc, char **argv)
 	struct target *t = target_open_arg("dump", r.pid);
 	if (!t)
 		return EXIT_FAILED;
-	int status = dump(t, &r);
+	int status = dumps(t, &r);
 	target_close(t);
 	return status;
 }

@@ -28,6 +28,8 @@ struct symbols {
 	Dwfl *dwfl;
 	struct entry *table;
 	size_t size, used; /* size: a power of two */
+	char **names;	   /* of objects: the target's maps come and go */
+	size_t nnames;
 };
 
 extern char *__cxa_demangle(const char *name, char *buf, size_t *len, int *status); /* libstdc++ */
@@ -118,6 +120,9 @@ void symbols_close(struct symbols *s)
 			free((char *)e->sym[k].function);
 		free(e->sym);
 	}
+	for (size_t i = 0; i < s->nnames; i++)
+		free(s->names[i]);
+	free(s->names);
 	free(s->table);
 	dwfl_end(s->dwfl);
 	free(s);
@@ -190,10 +195,23 @@ static size_t inlines(Dwfl_Module *mod, uintptr_t pc, struct symbol *out)
 	return k + 1;
 }
 
+static const char *object_name(struct symbols *s, const char *path)
+{
+	for (size_t i = 0; i < s->nnames; i++)
+		if (!strcmp(s->names[i], path))
+			return s->names[i];
+	char **more = realloc(s->names, (s->nnames + 1) * sizeof(*more));
+	if (!more)
+		return "";
+	s->names = more;
+	s->names[s->nnames] = strdup(path);
+	return s->names[s->nnames] ? s->names[s->nnames++] : "";
+}
+
 static size_t look_up(struct symbols *s, uintptr_t at, uintptr_t pc, struct symbol *out)
 {
 	const struct mapping *m = target_mapping(s->t, at);
-	out[0] = (struct symbol){ .object = m ? m->path : "", .offset = m ? pc - m->lo + m->offset : pc };
+	out[0] = (struct symbol){ .object = m ? object_name(s, m->path) : "", .offset = m ? pc - m->lo + m->offset : pc };
 	current = s->t;
 	Dwfl_Module *mod = dwfl_addrmodule(s->dwfl, at);
 	if (!mod)

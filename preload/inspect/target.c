@@ -125,6 +125,15 @@ bool target_reload_maps(struct target *t)
 	return !failed;
 }
 
+uint64_t target_objects(const struct target *t)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	for (size_t i = 0; i < t->nmaps; i++)
+		if (t->maps[i].perms[2] == 'x')
+			h = ((h ^ t->maps[i].lo) * 0x100000001b3ULL ^ t->maps[i].inode) * 0x100000001b3ULL;
+	return h;
+}
+
 const struct mapping *target_mapping(const struct target *t, uintptr_t addr)
 {
 	size_t lo = 0, hi = t->nmaps;

@@ -41,6 +41,7 @@ bool target_write(const struct target *t, uintptr_t addr, const void *buf, size_
 size_t target_read_many(const struct target *t, const uintptr_t *addr, void *const *buf, size_t n, size_t size, bool *ok);
 
 bool target_reload_maps(struct target *t); /* objects come and go */
+uint64_t target_objects(const struct target *t); /* a number that stands for the objects in the maps */
 const struct mapping *target_mapping(const struct target *t, uintptr_t addr);
 
 /* In a mapped ELF object that starts at `base`: the address of a dynamic symbol, 0 if it has none. From memory, so it does

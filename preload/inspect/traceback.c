@@ -37,6 +37,8 @@ struct print {
 	struct stacks *stacks;
 	struct item *items;
 	struct reason *reasons;
+	bool *circle; /* is in one */
+	bool found_circles;
 	struct group *groups;
 	uint32_t ngroups;
 	uint32_t *table; /* hash → 1 + group */
@@ -85,9 +87,12 @@ static void join_group(struct print *p, uint32_t i)
 	g->last = i;
 }
 
-static bool wanted(const struct print *p, const struct g *g)
+static bool wanted(const struct print *p, size_t i)
 {
+	const struct g *g = &p->c->s.g[i].g;
 	if (p->o->only && g->goid != p->o->only)
+		return false;
+	if (p->o->circles && p->found_circles && !p->circle[i])
 		return false;
 	return p->o->system || !g->issystem;
 }
@@ -103,7 +108,7 @@ static void unwind_all(struct print *p)
 			stack_of(p->stacks, &s->g[i], &st);
 		reason_of(p->c, p->sym, &s->g[i], &st, &p->reasons[i]);
 		keep(p, i, &st);
-		if (wanted(p, &s->g[i].g))
+		if (wanted(p, i))
 			join_group(p, (uint32_t)i);
 	}
 }
@@ -212,7 +217,7 @@ static void print_others(struct print *p, const struct group *gr)
 	uint32_t listed = 0;
 	fprintf(p->f, "\tand %u more with this stack: goroutines", gr->count - 1);
 	for (size_t i = gr->first + 1; i <= gr->last && listed < GOIDS_LISTED; i++)
-		if (wanted(p, &p->c->s.g[i].g) && p->items[i].group == p->items[gr->first].group)
+		if (wanted(p, i) && p->items[i].group == p->items[gr->first].group)
 			fprintf(p->f, "%s %lu", listed++ ? "," : "", (unsigned long)p->c->s.g[i].g.goid);
 	fprintf(p->f, ", ... %lu\n", (unsigned long)p->c->s.g[gr->last].g.goid);
 }
@@ -240,10 +245,10 @@ static void print_all(struct print *p)
 {
 	const struct snapshot *s = &p->c->s;
 	for (size_t i = 0; i < s->ng && p->o->first; i++)
-		if (s->g[i].g.goid == p->o->first && wanted(p, &s->g[i].g))
+		if (s->g[i].g.goid == p->o->first && wanted(p, i))
 			print_block(p, i);
 	for (size_t i = 0; i < s->ng; i++)
-		if (s->g[i].g.goid != p->o->first && wanted(p, &s->g[i].g))
+		if (s->g[i].g.goid != p->o->first && wanted(p, i))
 			print_block(p, i);
 }
 
@@ -256,13 +261,14 @@ bool traceback_print(FILE *f, const struct capture *c, struct symbols *sym, cons
 	p.stacks = stacks_open(c);
 	p.items = calloc(n, sizeof(*p.items));
 	p.reasons = calloc(n, sizeof(*p.reasons));
+	p.circle = calloc(n, sizeof(*p.circle));
 	p.groups = calloc(n, sizeof(*p.groups));
 	p.table = calloc(p.table_size, sizeof(*p.table));
-	bool ok = p.stacks && p.items && p.reasons && p.groups && p.table;
+	bool ok = p.stacks && p.items && p.reasons && p.circle && p.groups && p.table;
 	if (ok) {
 		unwind_all(&p);
 		if (!o->only)
-			cycles_print(f, c, sym, p.reasons);
+			p.found_circles = cycles_print(f, c, sym, p.reasons, p.circle) > 0;
 		print_all(&p);
 	}
 	for (size_t i = 0; ok && i < c->s.ng; i++)
@@ -271,6 +277,7 @@ bool traceback_print(FILE *f, const struct capture *c, struct symbols *sym, cons
 		stacks_close(p.stacks);
 	free(p.items);
 	free(p.reasons);
+	free(p.circle);
 	free(p.groups);
 	free(p.table);
 	return ok;

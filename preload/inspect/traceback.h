@@ -9,6 +9,7 @@
 struct traceback_options {
 	bool stacks;
 	bool system;	/* preloom's own frames and G's too */
+	bool circles;	/* only G's that wait for each other in a circle */
 	uint64_t only;	/* this G's only; 0: all */
 	uint64_t first; /* this G comes first; 0: none */
 	uintptr_t context; /* with first: it was interrupted here (struct kuc in the process); 0: as captured */

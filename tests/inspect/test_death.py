@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 import harness
 from known import blocks, check, end_of, environment, run
@@ -135,3 +136,15 @@ def test_closed_stderr(t):
     p = subprocess.run(["sh", "-c", f"exec {t.compile('ends.c')} abort 2>&-"], capture_output=True, timeout=60, check=False,
                        env=environment())
     check(p.returncode == -signal.SIGABRT, f"status {p.returncode}")
+
+
+def test_partial(t):
+    """Three wait for each other while main goes on: reported once, with the circle and its stacks, and the program goes on."""
+    p = t.start(t.compile("ends.c"), "partial")
+    time.sleep(6)
+    check(p.popen.poll() is None, "the program goes on")
+    p.popen.kill()
+    _, _, err = end_of(p)
+    check(err.count("preloom: deadlock: goroutines wait for each other in a circle, while others run\n") == 1, err[:500])
+    check_circle(err)
+    check(set(blocks(err)[0]) == {"thinker0", "thinker1", "thinker2"}, str(list(blocks(err)[0])))

@@ -259,6 +259,10 @@ int helper_result(int pid, bool wait)
 	return -ENOSYS;
 }
 
+void helper_wait_idle(void)
+{
+}
+
 void helper_after_fork(void)
 {
 }

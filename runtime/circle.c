@@ -1,0 +1,150 @@
+/* circle.c - finds G's that wait for each other for ever while others run: a circle of mutex owners.
+ *
+ * sysmon looks now and then. A G that has waited on a futex word for more than a second, without a timeout, may wait for a
+ * mutex: then glibc's layout has the owner's thread id behind the word (PI mutexes have it in the word). From there the
+ * owner's own wait is looked at in the same way. A chain that comes back to where it began is a circle, if it is still
+ * there, with the same waits, when sysmon comes by again; nothing but a deadlock looks like that. It is reported once,
+ * with its stacks, by the command (helper.c), and the program goes on.
+ *
+ * A pass over all G's is done in pieces, so that a million of them do not keep sysmon from its work.
+ */
+#include "circle.h"
+#include "crash.h"
+#include "helper.h"
+#include "runtime.h"
+#include <asm/errno.h>
+
+#define PERIOD NSEC_PER_SEC
+#define LONG_WAIT NSEC_PER_SEC
+#define PIECE 4096
+#define LONGEST 64
+#define REMEMBERED 32
+#define MUTEX_OWNER 8 /* offset in pthread_mutex_t; the futex word is at 0 */
+#define CONTENDED 2
+#define TID_MASK 0x3fffffffu
+
+static struct {
+	int64_t next_look;
+	uint32_t slot;	/* where the next piece begins */
+	uint64_t ticks; /* LONG_WAIT in ticks */
+	uint64_t suspect[REMEMBERED], told[REMEMBERED];
+	uint32_t nsuspect, ntold;
+	int helper; /* that is at work, 0: none */
+} at;
+
+static uint64_t ticks_of(int64_t ns, int64_t now)
+{
+	int64_t ran = now - sched.start_ns;
+	uint64_t ticks = arch_cputicks() - sched.start_ticks;
+	return ran > NSEC_PER_MSEC ? ticks / (uint64_t)(ran / NSEC_PER_MSEC) * (uint64_t)(ns / NSEC_PER_MSEC) : ~0ULL;
+}
+
+/* Whom g has been waiting for for long; NULL: for nobody, or that cannot be told. */
+static struct g *waits_for(struct g *g)
+{
+	uint32_t word, tid;
+	if (load_acq(&g->status) != Gwaiting || load_rlx(&g->timer.pp) || arch_cputicks() - g->wait_ticks < at.ticks)
+		return NULL;
+	if (g->waitreason != WaitFutex && g->waitreason != WaitFutexPI)
+		return NULL;
+	if (arch_user_load32((const void *)g->wait_addr, &word))
+		return NULL;
+	if (g->waitreason == WaitFutexPI)
+		return g_by_tid(word & TID_MASK);
+	if (word != CONTENDED || arch_user_load32((const void *)(g->wait_addr + MUTEX_OWNER), &tid))
+		return NULL;
+	return g_by_tid(tid);
+}
+
+/* The circle through g, as a number that names its waits; 0: there is none, or g is not its oldest member. */
+static uint64_t circle_of(struct g *g)
+{
+	uint64_t sum = 0;
+	struct g *x = g;
+	for (int n = 0; n < LONGEST; n++) {
+		sum += (x->goid * 0x9e3779b97f4a7c15ULL) ^ load_rlx(&x->wait);
+		x = waits_for(x);
+		if (x == g)
+			return sum | 1;
+		if (!x || x->goid < g->goid)
+			return 0;
+	}
+	return 0;
+}
+
+static bool among(const uint64_t *list, uint32_t n, uint64_t id)
+{
+	for (uint32_t i = 0; i < n && i < REMEMBERED; i++)
+		if (list[i] == id)
+			return true;
+	return false;
+}
+
+static void print_circle(struct g *g)
+{
+	struct g *x = g;
+	do {
+		struct g *owner = waits_for(x);
+		if (!owner)
+			return;
+		rt_printf(rt_opt.logfd, "\tgoroutine %lu \"%s\" waits for the mutex at %p, held by goroutine %lu\n",
+			  (unsigned long)x->goid, x->name, (void *)x->wait_addr, (unsigned long)owner->goid);
+		x = owner;
+	} while (x != g);
+}
+
+static void report(struct g *g)
+{
+	struct helper_request r = { .event = "circle", .goid = g->goid, .level = TracebackAll };
+	rt_printf(rt_opt.logfd, "preloom: deadlock: goroutines wait for each other in a circle, while others run\n");
+	int pid = rt_opt.traceback == TracebackNone ? -ENOENT : helper_start(&r);
+	if (pid > 0)
+		at.helper = pid;
+	else
+		print_circle(g);
+}
+
+static void look_at(struct g *g)
+{
+	uint64_t id = waits_for(g) ? circle_of(g) : 0;
+	if (!id || among(at.told, at.ntold, id))
+		return;
+	if (!among(at.suspect, at.nsuspect, id)) {
+		at.suspect[at.nsuspect++ % REMEMBERED] = id;
+		return;
+	}
+	if (at.helper) /* still at work on another one: later */
+		return;
+	at.told[at.ntold++ % REMEMBERED] = id;
+	report(g);
+}
+
+void circle_tick(int64_t now)
+{
+	if (at.helper && helper_result(at.helper, false) != -EAGAIN)
+		at.helper = 0;
+	if (!rt_opt.deadlock)
+		return;
+	at.ticks = ticks_of(LONG_WAIT, now);
+	uint32_t n = g_count();
+	for (uint32_t i = 0; i < PIECE && at.slot < n; i++) {
+		struct g *g = g_at(at.slot++);
+		if (g)
+			look_at(g);
+	}
+	if (at.slot >= n) {
+		at.slot = 0;
+		at.next_look = now + PERIOD;
+	}
+}
+
+int64_t circle_next(void)
+{
+	return at.next_look;
+}
+
+void circle_after_fork(void)
+{
+	at.slot = at.nsuspect = at.ntold = 0;
+	at.helper = 0;
+}
