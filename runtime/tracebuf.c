@@ -245,9 +245,10 @@ int trace_start(size_t bytes)
 	tracebuf.first = load_rlx(&tracebuf.next);
 	tracebuf.running = 1;
 	tracebuf.stop_ns = 0;
-	tracebuf.start_ns = os_nanotime();
-	tracebuf.start_ticks = arch_cputicks();
 	atomic_fetch_add(&tracebuf.session, 1);
+	tracebuf.start_ns = os_nanotime();
+	atomic_thread_fence(memory_order_release); /* a tool that sees the ticks sees the rest */
+	tracebuf.start_ticks = arch_cputicks();
 	atomic_fetch_or(&inspect_flags, InspectTrace);
 	put_states(pool);
 	return 0;

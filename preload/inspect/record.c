@@ -146,6 +146,12 @@ static bool child_ended(int *status)
 	return child > 0 && waitpid(child, status, WNOHANG) == child;
 }
 
+static bool traces(const struct target *t)
+{
+	struct tracebuf b;
+	return t->h.trace && target_read(t, t->h.trace, &b, sizeof(b)) && load_rlx(&b.pool) && b.start_ticks;
+}
+
 /* Waits until preloom is active in the child. NULL: the child has ended before that; *why is what was in the way. */
 static struct target *wait_for_preloom(int *status, bool *ended, char *why, size_t size)
 {
@@ -155,8 +161,12 @@ static struct target *wait_for_preloom(int *status, bool *ended, char *why, size
 		if (*ended)
 			return NULL;
 		struct target *t = target_open(child, &now);
-		if (t)
+		if (t && traces(t))
 			return t;
+		if (t) {
+			target_close(t);
+			now = "it has only just begun";
+		}
 		if (!strstr(now, "no such process") && !strstr(now, "no memory of its own"))
 			snprintf(why, size, "%s", now);
 		nanosleep(&(struct timespec){ 0, ns }, NULL);
@@ -175,6 +185,7 @@ static bool open_recording(struct recording *r, struct target *t)
 
 static void close_recording(struct recording *r)
 {
+	record_profiles_free(r);
 	timeline_free(&r->gs);
 	timeline_free(&r->ps);
 	locks_free(&r->locks);
@@ -206,6 +217,7 @@ static void finish(struct recording *r)
 	if (!r->w.ended && !r->w.gone && kill(r->pid, 0) == 0)
 		watch_stop(&r->w);
 	watch_read(&r->w, true);
+	record_profiles_end(r, child > 0);
 	const struct tracebuf *b = tracefeed_state(r->w.feed);
 	tracemodel_finish(r->w.tm, b->stop_ticks > r->w.start_ticks ? b->stop_ticks : 0);
 	const struct trace_sums *s = tracemodel_sums(r->w.tm);
@@ -359,6 +371,7 @@ static int record_process(struct recording *r, const struct args *a)
 	catch_signals();
 	if (watch_start(t, (uint64_t)(a->buffer_mb * MB))) {
 		if (open_recording(r, t)) {
+			record_profiles_begin(r);
 			record(r, a->seconds, &unused);
 			finish(r);
 			status = write_report(r, a->file);

@@ -18,7 +18,7 @@
 extern const char record_page[], record_page_end[];
 
 /* A string of JSON that is also harmless inside a script element. */
-static void put_string(FILE *f, const char *s)
+void record_put_string(FILE *f, const char *s)
 {
 	fputc('"', f);
 	for (; *s; s++) {
@@ -36,7 +36,7 @@ static void put_string(FILE *f, const char *s)
 static void put_member(FILE *f, const char *name, const char *value)
 {
 	fprintf(f, "\"%s\":", name);
-	put_string(f, value);
+	record_put_string(f, value);
 	fputc(',', f);
 }
 
@@ -124,7 +124,7 @@ static void put_threads(struct recording *r, FILE *f)
 		fprintf(f, "%s{\"id\":%lu,\"tid\":%u,\"parent\":%lu,", i ? ",\n" : "", (unsigned long)g[i]->goid, g[i]->tid,
 			(unsigned long)g[i]->parent);
 		put_member(f, "name", name);
-		put_member(f, "entry", g[i]->goid == 1 && !g[i]->entry ? "main" : watch_function(&r->w, g[i]->entry));
+		put_member(f, "entry", entry_name(r, g[i]));
 		put_member(f, "end", g[i]->life == LifeDead ? "ended" : "lives");
 		put_times(r, f, g[i]->total, g[i]->worst_delay, g[i]->runs);
 		fputc('}', f);
@@ -141,7 +141,7 @@ static void put_locks(struct recording *r, FILE *f)
 			seconds_of(r, l->ticks), seconds_of(r, l->longest));
 		put_member(f, "place", place_of(r, l->address, text, sizeof(text)));
 		fputs("\"holder\":", f);
-		put_string(f, l->holder ? thread_name_of(r, l->holder, text, sizeof(text)) : "");
+		record_put_string(f, l->holder ? thread_name_of(r, l->holder, text, sizeof(text)) : "");
 		fputc('}', f);
 	}
 }
@@ -178,13 +178,13 @@ static void put_names(FILE *f)
 	fputs("\"reasons\":[", f);
 	for (uint32_t i = 0; i < NWaitReason; i++) {
 		fputs(i ? "," : "", f);
-		put_string(f, wait_name(i));
+		record_put_string(f, wait_name(i));
 	}
 	fputs("],\"sysnames\":[", f);
 	for (int i = 0; i < NSYS; i++) {
 		const char *name = sysname(i);
 		fputs(i ? "," : "", f);
-		put_string(f, !strcmp(name, "?") ? "" : name);
+		record_put_string(f, !strcmp(name, "?") ? "" : name);
 	}
 	fputs("],\n", f);
 }
@@ -205,6 +205,7 @@ static void put_data(struct recording *r, FILE *f)
 	fputs("],\n\"threads\":[", f);
 	put_threads(r, f);
 	fputs("],\n\"flames\":[", f);
+	record_put_flames(r, f);
 	fputs("]}", f);
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define SHOWN 12
+#define MAX_OBJECT 4096 /* farther behind a symbol lies something else */
+#define SHOWN_FUNCTIONS 5
 #define NAME_WIDTH 34
 
 const char *wait_name(uint32_t why)
@@ -21,13 +23,16 @@ const char *wait_name(uint32_t why)
 
 /* --- by entry function --- */
 
-static const char *entry_name(struct recording *r, const struct trace_g *g)
+/* The function that the program gave to pthread_create; where that is the C++ library's, what it calls. */
+const char *entry_name(struct recording *r, const struct trace_g *g)
 {
 	const char *fn = watch_function(&r->w, g->entry);
-	if (*fn)
-		return fn;
 	if (g->goid == 1)
 		return "main";
+	if (g->begins && (!*fn || !strncmp(fn, "libstdc++", 9) || !strncmp(fn, "libc++", 6) || strstr(fn, "execute_native_thread")))
+		return g->begins;
+	if (*fn)
+		return fn;
 	return g->name[0] ? g->name : "(unknown)";
 }
 
@@ -108,6 +113,15 @@ const char *place_of(struct recording *r, uint64_t address, char *buf, size_t si
 {
 	const struct mapping *m = target_mapping(r->w.t, address);
 	const char *slash = m ? strrchr(m->path, '/') : NULL;
+	const struct symbol *s;
+	size_t n = symbols_at(r->w.symbols, address, false, &s);
+	if (n && s[n - 1].function && s[n - 1].offset < MAX_OBJECT) {
+		if (s[n - 1].offset)
+			snprintf(buf, size, "%s+0x%lx", s[n - 1].function, (unsigned long)s[n - 1].offset);
+		else
+			snprintf(buf, size, "%s", s[n - 1].function);
+		return buf;
+	}
 	if (m && m->path[0])
 		snprintf(buf, size, "%s+0x%lx", slash ? slash + 1 : m->path, (unsigned long)(address - m->lo + m->offset));
 	else
@@ -182,6 +196,20 @@ static void print_locks(struct recording *r, FILE *f)
 		fprintf(f, "and %zu more\n", r->nmutexes - SHOWN);
 }
 
+static void print_functions(struct recording *r, FILE *f, int which, const char *title)
+{
+	char value[32];
+	size_t n = 0;
+	struct flame *fl = &r->flame[which];
+	struct prof_function *fn = fl->have ? proftree_functions(&fl->tree, &n) : NULL;
+	if (fn && n && fl->tree.root.total > 0 && fn[0].flat > 0)
+		fprintf(f, "\n%s\n", title);
+	for (size_t i = 0; fn && i < n && i < SHOWN_FUNCTIONS && fn[i].flat > 0; i++)
+		fprintf(f, "%11s %5.1f%%  %s\n", duration((double)fn[i].flat / 1e9, value, sizeof(value)),
+			100.0 * (double)fn[i].flat / (double)fl->tree.root.total, fn[i].name);
+	free(fn);
+}
+
 static void print_ps(struct recording *r, FILE *f)
 {
 	const struct trace_sums *s = tracemodel_sums(r->w.tm);
@@ -206,4 +234,7 @@ void record_summary(struct recording *r, FILE *f)
 			(unsigned long)r->w.lost, (unsigned long)(s->events + r->w.lost));
 	print_entries(r, f);
 	print_locks(r, f);
+	print_functions(r, f, FlameMutex, "who made others wait for locks");
+	print_functions(r, f, FlameBlock, "where threads waited");
+	print_functions(r, f, FlameCpu, "where CPU time went");
 }

@@ -28,7 +28,8 @@ struct trace_g {
 	uint64_t waited[NWaitReason];
 	uint64_t worst_delay, worst_at; /* runnable, until it ran */
 	uint64_t runs, parks, preempts, syscalls;
-	void *user; /* the sink's */
+	const char *begins; /* where the program's own code begins in it, NULL: not known */
+	void *user;	    /* the sink's */
 };
 
 struct trace_p_state {
