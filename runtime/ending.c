@@ -1,8 +1,9 @@
-/* ending.c - the end of a process that somebody looks at.
+/* ending.c - the end of a process.
  *
- * A tool that records a program wants its last events too, and what a profile has counted; after exit_group there is
- * nothing left to read. So the M that ends the process waits until the tool has read. The others must not run on
- * meanwhile: after exit() the program's global objects are destroyed. They are kicked, and stay in their signal handler.
+ * Robust mutexes shared with other processes must be marked for every G that holds one (robust.c), and no G may lock or
+ * unlock meanwhile. A tool that records a program wants its last events too, and what a profile has counted; after
+ * exit_group there is nothing left to read. So the M that ends the process marks, and waits until the tool has read. The
+ * others must not run on meanwhile: those that have a P are kicked, and stay in their signal handler; no other gets a P.
  * From then on no lock of the runtime may be taken, as one of them may hold it.
  *
  * PRELOOM=trace=FILE and the like are the same without such a tool: then the process runs it on itself (helper.c).
@@ -18,10 +19,11 @@
 
 #define LOOK NSEC_PER_MSEC
 #define PATIENCE NSEC_PER_SEC
-#define LOCK_TRIES 1000
+#define HOLD_PATIENCE (20 * NSEC_PER_MSEC) /* for an M that does not come to its handler: it waits for a disk */
 
 struct ending ending;
-static const struct m *_Atomic ender;
+static struct m *_Atomic ender;
+static _Atomic uint32_t nheld;
 static struct {
 	const char *const *words;
 	int fd;
@@ -52,34 +54,50 @@ static void run_jobs(void)
 	}
 }
 
-void ending_hold(const struct m *m)
+void ending_hold(struct m *m)
 {
 	const struct m *e = load_acq(&ender);
 	if (likely(!e) || e == m)
 		return;
+	store_rel(&m->held, 1);
+	atomic_fetch_add(&nheld, 1);
+	os_futex_wake(&nheld, 1);
 	for (;;)
 		os_usleep(NSEC_PER_SEC);
 }
 
-/* Who ends the process by a fault may do so with the lock held. */
-static bool lock_if_possible(void)
+bool ending_begun(void)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (trylock(&sched.lock))
-			return true;
-		os_usleep(10 * NSEC_PER_USEC);
-	}
-	return false;
+	return load_acq(&ender) != NULL;
 }
 
-static void hold_others(struct m *self)
+/* Kicks every M that has a P, but the caller's; true if none runs any more. */
+static bool all_held(const struct m *self)
 {
-	bool locked = lock_if_possible();
-	for (struct m *m = sched.allm; m; m = m->alllink)
-		if (m != self)
-			sig_kick(m);
-	if (locked)
-		unlock(&sched.lock);
+	bool all = true;
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		uint32_t s = load_acq(&allp[i].status);
+		struct m *m = allp[i].m;
+		if ((s != Prunning && s != Psyscall) || !m || m == self || load_acq(&m->held))
+			continue;
+		all = false;
+		sig_kick(m);
+	}
+	return all;
+}
+
+/* With sched.lock nobody gets a P any more. It stays held; who ends the process by a fault may have had it already. */
+static void hold_others(const struct m *self)
+{
+	int64_t begin = os_nanotime();
+	while (!trylock(&sched.lock) && os_nanotime() - begin < HOLD_PATIENCE)
+		os_osyield();
+	for (;;) {
+		uint32_t n = load_acq(&nheld);
+		if (all_held(self) || os_nanotime() - begin > HOLD_PATIENCE)
+			return;
+		os_futex_sleep(&nheld, n, LOOK);
+	}
 }
 
 static void wait_for_reader(void)
@@ -99,17 +117,9 @@ static void wait_for_reader(void)
 	}
 }
 
-void process_ending(void)
+/* What tools are still to see. */
+static void last_words(void)
 {
-	const struct m *nobody = NULL;
-	struct m *self = getm();
-	if (likely(!ending_watched()))
-		return;
-	if (!atomic_compare_exchange_strong(&ender, &nobody, self)) {
-		ending_hold(self);
-		return;
-	}
-	hold_others(self);
 	trace_stop();
 	prof_finish();
 	store_rel(&ending.ended, 1); /* release: the buffer is as it stays */
@@ -119,9 +129,25 @@ void process_ending(void)
 	prof_exit();
 }
 
+void process_ending(void)
+{
+	struct m *nobody = NULL, *self = getm();
+	if (!sched.active)
+		return;
+	if (!atomic_compare_exchange_strong(&ender, &nobody, self)) {
+		ending_hold(self);
+		return;
+	}
+	hold_others(self);
+	if (unlikely(ending_watched()))
+		last_words();
+	robust_exit_all();
+}
+
 /* Nobody watches the child, and what was to be written is about its parent. */
 void ending_after_fork(void)
 {
 	store_rlx(&ending.attended, 0);
 	njobs = 0;
+	store_rlx(&ender, NULL);
 }

@@ -1,4 +1,4 @@
-/* ending.h - the end of a process that somebody looks at. */
+/* ending.h - the end of a process. */
 #ifndef PRELOOM_ENDING_H
 #define PRELOOM_ENDING_H
 
@@ -21,10 +21,11 @@ extern struct ending ending;
 bool ending_add(const char *const *words, int fd);
 bool ending_watched(void); /* somebody does, or there is a command; after a change call sig_ending_changed */
 
-/* By whoever is about to end the process. Comes back at once unless somebody wants to see the end. */
+/* By whoever is about to end the process, with no lock but siglock; then nothing else runs. */
 void process_ending(void);
+bool ending_begun(void);
 void ending_after_fork(void);
 /* In the signal handler: while the process ends, other M's stay where they are. */
-void ending_hold(const struct m *m);
+void ending_hold(struct m *m);
 
 #endif

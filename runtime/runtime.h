@@ -175,6 +175,7 @@ struct m {
 	int locks; /* runtime locks held */
 	uint32_t rank;
 	uint64_t nsyscall;
+	_Atomic uint32_t held; /* the process ends: it runs no more */
 	_Atomic uint32_t world_seen; /* the last call that was to be made on every M */
 	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
 	struct trace_chunk *_Atomic trace; /* what it writes trace events to, in the session; see tracebuf.c */
@@ -445,11 +446,15 @@ long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int6
 long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset);
 void futex_reset(void); /* after fork */
 
+/* robust.c */
+void robust_exit(struct g *g); /* g ends */
+void robust_exit_all(void);
+void futex_pi_owner_died(uintptr_t word);
+
 /* thread.c: birth and death of G's */
 struct g *thread_new(const struct regs *parent, uintptr_t sp, uintptr_t fs, size_t stack_size); /* Gidle */
 void thread_start(struct g *g);
 void thread_launch(struct g *g); /* proc.c: a new runnable G to the current P */
-void futex_pi_owner_died(uintptr_t word);
 _Noreturn void thread_exit(int code);
 
 /* alloc.c */

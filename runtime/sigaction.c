@@ -228,9 +228,9 @@ void sig_default_action(int sig, const struct ksiginfo *info)
 	bool foreign = !m || m->foreign;
 	if (!foreign) {
 		crash_signal(sig, info);
+		lock(&siglock); /* before the others stop, one of which may have it */
 		if (!(bit & SIG_DFL_STOPS) && pid != 1) /* the kernel spares process 1 */
 			process_ending();
-		lock(&siglock);
 	}
 	kernel_default(sig);
 	if (bit & SIG_DFL_STOPS)

@@ -151,7 +151,7 @@ static bool fixed_up(struct kuc *uc)
 	return true;
 }
 
-static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc *uc, bool in_runtime)
+static void die_of_fault(int sig, const struct ksiginfo *info, struct kuc *uc, bool in_runtime)
 {
 	crash_fault(sig, info, uc, in_runtime);
 	process_ending();
@@ -161,6 +161,7 @@ static void die_of_fault(int sig, const struct ksiginfo *info, const struct kuc 
 		os_exit_process(128 + sig);
 	}
 	sig_set_default(sig);
+	uc->sigmask = ~sigbit(sig); /* nothing but the fault comes now */
 }
 
 static void fault(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)

@@ -63,55 +63,6 @@ void thread_start(struct g *g)
 	thread_launch(g);
 }
 
-static void robust_release(struct g *g, uintptr_t word, bool pi)
-{
-	uint32_t v;
-	if (arch_user_load32((void *)word, &v))
-		return;
-	for (;;) {
-		if ((v & 0x3fffffff) != g->tid)
-			return;
-		uint32_t dead = (v & 0x80000000) | 0x40000000; /* keep waiters, owner died */
-		int r = arch_user_cmpxchg32((void *)word, &v, dead);
-		if (r < 0)
-			return;
-		if (r == 1)
-			break;
-	}
-	if (pi)
-		futex_pi_owner_died(word);
-	else if (v & 0x80000000) {
-		futex_wake(word, 1, ~0u);
-		os_futex_wake_shared(word, 1);
-	}
-}
-
-/* The kernel's exit_robust_list: every lock on the list gets FUTEX_OWNER_DIED and one waiter wakes. */
-static void robust_exit(struct g *g)
-{
-	struct {
-		uintptr_t next;
-		int64_t offset;
-		uintptr_t pending;
-	} head;
-	uintptr_t list = g->robust_list;
-	if (!list || arch_user_copy(&head, (void *)list, sizeof(head)))
-		return;
-	uintptr_t e = head.next;
-	for (int limit = 2048; limit && (e & ~1UL) != list; limit--) {
-		uintptr_t next;
-		uintptr_t at = e & ~1UL;
-		int err = arch_user_copy(&next, (void *)at, sizeof(next));
-		if (at != (head.pending & ~1UL))
-			robust_release(g, at + (uintptr_t)head.offset, e & 1);
-		if (err)
-			return;
-		e = next;
-	}
-	if (head.pending)
-		robust_release(g, (head.pending & ~1UL) + (uintptr_t)head.offset, head.pending & 1);
-}
-
 static void exit_m(struct g *g)
 {
 	struct m *m = getm();

@@ -15,6 +15,7 @@ static struct shared {
     sem_t ready;
     volatile int *nowhere;
 } *s;
+static sem_t holding;
 
 static void init_mutex(pthread_mutex_t *m)
 {
@@ -31,6 +32,7 @@ static void *hold(void *arg)
     CHECK0(pthread_mutex_lock(&s->held));
     CHECK0(pthread_mutex_lock(&s->waited));
     CHECK(sem_post(&s->ready) == 0);
+    CHECK(sem_post(&holding) == 0);
     pause();
     return NULL;
 }
@@ -81,9 +83,11 @@ static void child(void (*end)(void), int busy)
 {
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
+    CHECK(sem_init(&holding, 0, 0) == 0);
     start(hold, NULL);
     for (int i = 0; i < busy; i++)
         start(lock_and_unlock, &s->busy[i]);
+    CHECK(sem_wait(&holding) == 0);
     sleep_ms(2);
     end();
     _exit(99);
@@ -120,6 +124,9 @@ static void run(const char *name, void (*end)(void), int busy)
         struct timespec end_of_patience = deadline(CLOCK_REALTIME, 10000);
         int err = pthread_mutex_timedlock(&s->busy[i], &end_of_patience);
         CHECK(err == 0 || err == EOWNERDEAD);
+        if (err)
+            CHECK0(pthread_mutex_consistent(&s->busy[i]));
+        CHECK0(pthread_mutex_unlock(&s->busy[i]));
     }
     if (!busy)
         printf("%s: status %d, signal %d\n", name, WEXITSTATUS(status), WTERMSIG(status));
@@ -131,6 +138,7 @@ int main(void)
         const char *name;
         void (*end)(void);
     } ends[] = {{"exit", by_exit}, {"_exit in a thread", by_thread}, {"abort", by_abort}, {"SIGTERM", by_signal}, {"fault", by_fault}};
+    setvbuf(stdout, NULL, _IONBF, 0);
     s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(sem_init(&s->ready, 1, 0) == 0);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
