@@ -35,9 +35,18 @@ void cred_signalled(int sig)
 	unlock(&epoch_lock);
 }
 
+/* The G is about to change what belongs to its kernel thread. While that is the only one (a process that has just been
+ * forked), it is as in any process without threads: the change is the process's, and threads that it makes inherit it. To
+ * make a second one now would be wrong: unshare(CLONE_NEWUSER) refuses then. */
+void shim_wire(const char *why)
+{
+	if (sched.nm > 1 || sched.sysmon_started)
+		lockosthread(why);
+}
+
 static long wired(struct regs *r, const char *why)
 {
-	lockosthread(why);
+	shim_wire(why);
 	return shim_raw(r);
 }
 
@@ -83,7 +92,7 @@ static long capabilities(struct regs *r)
 
 long shim_wire_capset(struct regs *r)
 {
-	lockosthread("capabilities");
+	shim_wire("capabilities");
 	return capabilities(r);
 }
 

@@ -160,7 +160,7 @@ long shim_close_range(struct regs *r)
 	if (first > last || flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
 		return -EINVAL;
 	if (flags & CLOSE_RANGE_UNSHARE)
-		lockosthread("close_range with CLOSE_RANGE_UNSHARE");
+		shim_wire("close_range with CLOSE_RANGE_UNSHARE");
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return shim_raw(r); /* closes nothing, and our own have the flag already */
 	long ret = 0;

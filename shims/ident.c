@@ -46,7 +46,7 @@ long shim_prctl(struct regs *r)
 	default: {
 		const char *why = cred_prctl_wires((int)A1(r));
 		if (why)
-			lockosthread(why);
+			shim_wire(why);
 		return shim_raw(r);
 	}
 	}

@@ -1,6 +1,7 @@
 /* fork_wired.c: threads and children that change what belongs to a thread alone, fork after that, and make threads again. */
 #include "check.h"
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -47,6 +48,23 @@ static void *worker(void *arg)
     return arg;
 }
 
+/* A user namespace of its own is for a process without threads: a child that has made none yet, whatever else it changed.
+ * Where the system forbids namespaces, natively too. */
+static int own_namespace(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        change_itself();
+        int err = unshare(CLONE_NEWUSER) == 0 ? 0 : errno;
+        join(start(nothing, NULL));
+        wait_for(fork() ?: (join(start(nothing, NULL)), _exit(0), 0));
+        _exit(err);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
 int main(void)
 {
     pthread_t threads[3];
@@ -58,6 +76,7 @@ int main(void)
         threads[i] = start(worker, NULL);
     for (int i = 0; i < 3; i++)
         join(threads[i]);
+    printf("namespace: %d\n", own_namespace());
     printf("all children ended well\n");
     return 0;
 }
