@@ -37,6 +37,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <threads.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -348,11 +349,23 @@ static void rewrite_new(void)
 	rewrite_all();
 }
 
+/* A program that has put itself into a seccomp sandbox may have calls trapped that it never makes, but activation does:
+ * they fail, until the runtime's own handler says so. */
+static void refuse_call(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = -ENOSYS;
+}
+
 static void activate(void)
 {
+	struct sigaction refuse = { .sa_sigaction = refuse_call, .sa_flags = SA_SIGINFO | SA_NODEFER }, programs;
 	read_options(true);
+	sigaction(SIGSYS, &refuse, &programs);
 	const char *why = options.off ? "" : why_not();
 	if (why) {
+		sigaction(SIGSYS, &programs, NULL);
 		say(why);
 		state = Off;
 		return;
@@ -371,6 +384,7 @@ static void activate(void)
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served,
 					   loaded_changed };
 	if (rewrite_init(&rc) != 0) {
+		sigaction(SIGSYS, &programs, NULL);
 		say("preloom: out of memory; running on kernel threads\n");
 		state = Off;
 		return;
@@ -384,6 +398,7 @@ static void activate(void)
 	adopt_main(main_g);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
 				       resume_ip, program_ip };
+	sigaction(SIGSYS, &programs, NULL);
 	sig_init(&sc);
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */

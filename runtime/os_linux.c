@@ -5,6 +5,7 @@
  */
 #include "os_linux.h"
 #include "runtime.h"
+#include <asm/errno.h>
 #include <asm/unistd.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
@@ -76,12 +77,14 @@ void os_osyield(void)
 
 int os_newm(struct m *m)
 {
-	unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-			      CLONE_PARENT_SETTID;
+	/* glibc's own set: a sandbox that lets a program make threads may know no other. */
+	unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+			      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+	static int cleared; /* nobody waits for the end of an M */
 	uint64_t all = ~0ULL, old;
 	/* No signal before the M has its own pointer in GS. */
 	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
-	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, NULL, m);
+	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, &cleared, m, arch_get_fs());
 	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	return (int)r;
 }
@@ -228,7 +231,13 @@ int os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
 int os_epoll_wait(int epfd, struct os_event *ev, int n, int64_t ns)
 {
 	struct __kernel_timespec ts;
-	if (ns == 0)
-		return (int)sys4(__NR_epoll_wait, epfd, ev, n, 0);
-	return (int)sys5(__NR_epoll_pwait2, epfd, ev, n, timespec_of(ns, &ts), 0);
+	static _Atomic bool refused; /* by a filter that does not know the call: timers are late by up to a millisecond */
+	if (ns != 0 && likely(!load_rlx(&refused))) {
+		int r = (int)sys5(__NR_epoll_pwait2, epfd, ev, n, timespec_of(ns, &ts), 0);
+		if (likely(r != -ENOSYS && r != -EPERM))
+			return r;
+		store_rlx(&refused, true);
+	}
+	int64_t ms = ns < 0 ? -1 : (ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+	return (int)sys4(__NR_epoll_wait, epfd, ev, n, ms > INT32_MAX ? INT32_MAX : ms);
 }

@@ -54,6 +54,9 @@ struct gsig {
 	uint64_t saved;	       /* mask to restore after sigsuspend, ppoll, pselect, epoll_pwait */
 	bool saved_set;
 	bool exiting;		   /* takes no signal any more */
+	bool refused;		   /* seccomp trapped the call that a shim makes for it; only its own M looks */
+	int refused_err;	   /* the filter's word, for si_errno */
+	uint32_t refused_arch;
 	_Atomic uint64_t unlifted; /* while in sigtimedwait: the mask before the awaited signals were let through */
 	_Atomic uint64_t waiting;  /* set of a sigtimedwait that is going on */
 	struct sigpending pending; /* directed at this G */

@@ -6,6 +6,7 @@
  */
 #include "sigframe.h"
 #include "sigimpl.h"
+#include "crash.h"
 
 _Static_assert(offsetof(struct g, preempt) == offsetof(struct g, inshim) + 4, "arch_sig_commit");
 _Static_assert(offsetof(struct g, interrupt) == offsetof(struct g, inshim) + 8, "arch_sig_commit");
@@ -79,10 +80,34 @@ static long deliver_exit(void *p)
 	enter_handlers(&c, g, &d);
 }
 
+/* The handler for SIGSYS sees the call as it stands in the program: not made, its number in rax. */
+static long deliver_refused(void *p)
+{
+	const struct exit_arg *a = p;
+	struct g *g = getg();
+	struct sigdelivery d;
+	struct kuc c;
+	uint8_t *fp = __builtin_alloca(arch_fpsize() + 64);
+	fp = (uint8_t *)align_up((uintptr_t)fp, 64);
+	arch_sig_site(&c, a->r, (long)a->r->rax, g->xstate, fp);
+	struct ksiginfo info = { .signo = SIGSYS, .err = g->sig.refused_err, .code = CODE_SECCOMP };
+	info.words[0] = c.ip;
+	info.words[1] = a->r->rax | (uint64_t)g->sig.refused_arch << 32;
+	g->sig.refused = false;
+	if (!sig_forced(g, SIGSYS, &info, &d)) {
+		crash_fault(SIGSYS, &info, &c, false);
+		sig_default_action(SIGSYS, &info);
+		os_exit_process(128 + SIGSYS);
+	}
+	enter_handlers(&c, g, &d);
+}
+
 long sig_deliver_exit(struct regs *r, long ret)
 {
 	struct g *g = getg();
 	struct exit_arg a = { r, ret };
+	if (unlikely(g->sig.refused))
+		arch_on_sigstack(deliver_refused, &a, sigstack_top());
 	if (sig_told(g))
 		arch_on_sigstack(deliver_exit, &a, sigstack_top());
 	/* An awaited signal that came to nothing under the other mask: the call begins anew, or ended by itself. */

@@ -164,16 +164,29 @@ static void die_of_fault(int sig, const struct ksiginfo *info, struct kuc *uc, b
 	uc->sigmask = ~sigbit(sig); /* nothing but the fault comes now */
 }
 
+/* seccomp refused a call that our code made. One that a shim makes for the program, as the program asked for it, is the
+ * program's fault: it gets the signal at the end of the shim. All others are ours, which have another way. */
+static void refused_call(struct m *m, const struct ksiginfo *info, struct kuc *uc)
+{
+	struct g *g = m->curg;
+	uint64_t nr = uc->ax;
+	uc->ax = (uint64_t)-ENOSYS;
+	if (!g || on_g0(m, uc->sp) || !load_rlx(&g->inshim) || g->regs->rax != nr)
+		return;
+	g->sig.refused = true;
+	g->sig.refused_err = info->err;
+	g->sig.refused_arch = (uint32_t)(info->words[1] >> 32);
+	atomic_fetch_or(&g->interrupt, IntrInbox); /* the shim looks */
+}
+
 static void fault(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 {
 	struct g *g = m->curg;
 	uintptr_t ip = uc->ip;
 	bool own = ip >= sig_cfg.text_lo && ip < sig_cfg.text_hi;
 	if (own || !g || !m->p || load_rlx(&g->inshim) || on_g0(m, uc->sp)) {
-		/* seccomp refuses a call that a shim makes for the program: that is the program's fault */
-		if (sig == SIGSYS && g) {
-			if (inbox_put(g, info))
-				atomic_fetch_or(&g->interrupt, IntrInbox);
+		if (sig == SIGSYS) {
+			refused_call(m, info, uc);
 			return;
 		}
 		die_of_fault(sig, info, uc, true);

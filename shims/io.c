@@ -39,10 +39,16 @@ static long read_poll_first(struct regs *r, struct fdesc *e, enum fdkind k)
 	return io_poll_first(&c, POLLIN);
 }
 
+/* A seccomp filter that was made for the program does not know preadv2 and pwritev2, which the program never calls. */
+static bool filtered(long ret)
+{
+	return ret == -ENOSYS || ret == -EPERM;
+}
+
 /* The non-blocking form is not known for this file after all. */
 static long nowait_refused(struct regs *r, struct fdesc *e, long err)
 {
-	if (err == -EOPNOTSUPP) {
+	if (err == -EOPNOTSUPP || (filtered(err) && !kind_is_socket((enum fdkind)load_rlx(&e->kind)))) {
 		fdesc_set_kind(e, KindPoll);
 		return read_poll_first(r, e, KindPoll);
 	}
@@ -51,7 +57,7 @@ static long nowait_refused(struct regs *r, struct fdesc *e, long err)
 
 static bool is_refusal(long ret)
 {
-	return ret == -EOPNOTSUPP || ret == -EINVAL || ret == -ESPIPE;
+	return ret == -EOPNOTSUPP || ret == -EINVAL || ret == -ESPIPE || filtered(ret);
 }
 
 static __attribute__((noinline)) long read_nowait_wait(struct regs *r, struct fdesc *e, uint32_t seen)
@@ -189,7 +195,7 @@ static long write_pipe(struct regs *r, struct fdesc *e)
 		return ret;
 	if (ret >= 0 || ret == -EAGAIN)
 		return write_pipe_rest(r, e, seen, ret);
-	if (ret == -EOPNOTSUPP) {
+	if (ret == -EOPNOTSUPP || filtered(ret)) {
 		fdesc_set_kind(e, KindPoll);
 		return write_poll_first(r, e);
 	}

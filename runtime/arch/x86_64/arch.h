@@ -109,7 +109,7 @@ void arch_gogo(struct g *g);
 extern const char arch_thread_entry[];
 
 /* First instruction on a new kernel thread's own stack, after clone. */
-long arch_clone_m(unsigned long flags, void *stack_top, int *parent_tid, int *child_tid, struct m *m);
+long arch_clone_m(unsigned long flags, void *stack_top, int *parent_tid, int *child_tid, struct m *m, uintptr_t fs);
 _Noreturn void arch_munmap_exit(void *stack, size_t size);
 
 /* A raw system call that a signal handler can keep from starting: if the flag at *stop is non-zero before the

@@ -254,7 +254,7 @@ arch_leave_end:
 	.cfi_endproc
 	.size arch_leave, .-arch_leave
 
-/* long arch_clone_m(flags, stack_top, parent_tid, child_tid, m)
+/* long arch_clone_m(flags, stack_top, parent_tid, child_tid, m, fs)
  * The child calls m_start(m) on its own stack; GS is inherited and set anew by m_start. */
 	.globl arch_clone_m
 	.hidden arch_clone_m
@@ -262,8 +262,7 @@ arch_leave_end:
 arch_clone_m:
 	.cfi_startproc
 	mov	%rcx, %r10
-	mov	%r8, %r9
-	xor	%r8d, %r8d
+	xchg	%r8, %r9
 	mov	$56, %eax
 	syscall
 	test	%rax, %rax
