@@ -46,6 +46,7 @@ long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 		return -ENOMEM;
 	calibrate();
 	k->rate = rate;
+	k->rate_ticks = (uint64_t)rate * prof.ticks_per_ms / NSEC_PER_MSEC;
 	k->start_ns = os_nanotime();
 	k->stop_ns = 0;
 	k->until_ns = until;

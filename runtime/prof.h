@@ -57,7 +57,7 @@ struct prof_kind {
 	uint32_t rate;	       /* cpu, wall: per second; block, mutex: ns that one wait stands for */
 	int64_t start_ns, stop_ns; /* CLOCK_MONOTONIC; stop: 0 while it runs */
 	int64_t until_ns;	   /* when it ends by itself, should the tool that began it be gone; 0: never */
-	uint64_t start_ticks;
+	uint64_t start_ticks, rate_ticks;
 	_Atomic uint64_t lost; /* did not fit into the tables */
 };
 

@@ -17,18 +17,19 @@
 #define OWNED_WITH_WAITERS 0x80000000u
 #define MOST_WAITERS 128 /* that one unlock looks at */
 
-/* Of a wait of so many ns: how many waits, and how many ns, it stands for. False: it is not in the sample. */
-static bool sampled(enum prof_type t, uint64_t ns, uint64_t *count, uint64_t *value)
+/* How many waits, and how many ns, a wait of so many ticks stands for. False: it is not in the sample. No division before that
+ * is known: most waits go no further. */
+static bool sampled(enum prof_type t, uint64_t ticks, uint64_t *count, uint64_t *value)
 {
-	uint64_t rate = prof.kind[t].rate;
+	uint64_t rate = prof.kind[t].rate_ticks;
 	*count = 1;
-	*value = ns;
-	if (ns >= rate)
-		return true;
-	if (m_fastrand(getm()) % rate >= ns)
-		return false;
-	*count = rate / ns;
-	*value = rate;
+	if (ticks < rate) {
+		if (ticks <= (m_fastrand(getm()) & UINT32_MAX) * rate >> 32)
+			return false;
+		*count = rate / ticks;
+		ticks = rate;
+	}
+	*value = prof_ns(ticks);
 	return true;
 }
 
@@ -40,12 +41,13 @@ static uint32_t stack_here(const struct g *g)
 	return prof_stack_of(&u, false);
 }
 
-static uint64_t waited_ns(enum prof_type t, uint64_t since)
+/* What of a wait lies within the profile's time, in ticks. */
+static uint64_t waited(enum prof_type t, uint64_t since, uint64_t until)
 {
-	uint64_t now = arch_cputicks(), start = prof.kind[t].start_ticks;
+	uint64_t start = prof.kind[t].start_ticks;
 	if (since < start)
 		since = start;
-	return now > since ? prof_ns(now - since) : 0;
+	return until > since ? until - since : 0;
 }
 
 static bool counts(uint8_t reason)
@@ -56,7 +58,9 @@ static bool counts(uint8_t reason)
 static void ended(struct g *g, uint32_t state)
 {
 	uint64_t count, value;
-	if (sampled(ProfBlock, waited_ns(ProfBlock, g->wait_ticks), &count, &value))
+	/* Since it runs again, or since now: a system call may have kept its M. */
+	uint64_t until = g->run_start > g->wait_ticks ? g->run_start : arch_cputicks();
+	if (sampled(ProfBlock, waited(ProfBlock, g->wait_ticks, until), &count, &value))
 		prof_count(ProfBlock, stack_here(g), prof_label_of(g), state, count, value);
 }
 
@@ -81,14 +85,15 @@ static void still_waits(struct g *g)
 	struct unwind u;
 	if (g->issystem || (status == Gwaiting ? !counts(reason) : status != Gsyscall))
 		return;
-	uint64_t ns = waited_ns(ProfBlock, since);
-	if (ns < prof.kind[ProfBlock].rate || arch_user_copy(&r, g->regs, sizeof(r)))
+	uint64_t ticks = waited(ProfBlock, since, arch_cputicks());
+	if (ticks < prof.kind[ProfBlock].rate_ticks || arch_user_copy(&r, g->regs, sizeof(r)))
 		return;
 	unwind_from_site(&u, &unwind_self, &r, (uintptr_t)g->regs);
 	uint32_t stack = prof_stack_of(&u, false);
 	atomic_thread_fence(memory_order_acquire);
 	if (load_acq(&g->status) == status && load_acq(&g->wait) == wait && g->goid == goid && g->wait_ticks == since)
-		prof_count(ProfBlock, stack, prof_label_of(g), status == Gsyscall ? ProfSyscall : reason, 1, ns);
+		prof_count(ProfBlock, stack, prof_label_of(g), status == Gsyscall ? ProfSyscall : reason, 1,
+			   prof_ns(ticks));
 }
 
 void prof_block_finish(void)
@@ -127,7 +132,7 @@ void prof_mutex(uint64_t delay)
 {
 	struct g *g = getg();
 	uint64_t count, value;
-	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, prof_ns(delay), &count, &value))
+	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, delay, &count, &value))
 		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, value);
 }
 

@@ -7,6 +7,8 @@ figure is its running time. All figures are costs: smaller is better.
 required and aim map a number of CPUs to conditions, all of which must hold:
     nat=R   native / preloom >= R            go=R    Go / preloom >= R
     add=D   preloom - native <= D            max=V   preloom <= V
+Rows with options measure what looking inside costs: their "native" column is preloom as well, with nothing switched on.
+
 Aims of time are ratios to native, taken on the machine they were set on (`was` says the nanoseconds there): between two
 machines, and between two hours on a shared one, the ratio is what lasts.
 """
@@ -26,6 +28,7 @@ class Bench:
     was: dict = field(default_factory=dict)
     notes: tuple = ()  # keys of the result line to show below the table
     timeout: int = 20
+    options: str = ""  # PRELOOM for the preloom side; the "native" side is then preloom without them
 
 
 def both(**conditions):
@@ -88,4 +91,11 @@ BENCHES = [
           timeout=60),
     Bench("blocked-1000", "blocked_readers {quick:60000/200000} 1000", "ms",
           go=("blocked_readers {quick:60000/200000} 1000",), notes=("kernel_threads", "release_us")),
+    Bench("cpuprofile-openmp", "openmp {quick:400/1500}", "ms", options="cpuprofile=/dev/null", aim=both(nat=0.97)),
+    Bench("cpuprofile-cond", "handoff_cond {ms}", "ns", options="cpuprofile=/dev/null", aim=both(nat=0.97)),
+    Bench("blockprof-openmp", "openmp {quick:400/1500}", "ms", options="blockprofile=/dev/null", aim=both(nat=0.97)),
+    Bench("blockprof-cond", "handoff_cond {ms}", "ns", options="blockprofile=/dev/null"),
+    Bench("mutexprof-mutex", "handoff_mutex {ms}", "ns", options="mutexprofile=/dev/null"),
+    Bench("wallprof-openmp", "openmp {quick:400/1500}", "ms", options="wallprofile=/dev/null", aim=both(nat=0.97)),
+    Bench("wallprof-sleepers", "sleepers {quick:100/300} 10000 10", "ns", options="wallprofile=/dev/null", timeout=40),
 ]
