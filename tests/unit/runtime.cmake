@@ -60,4 +60,10 @@ find_library(UNWIND_LIB unwind)
 if(UNWIND_LIB AND NOT PRELOOM_SANITIZE)
   add_unit(unwind unwind_cxx.cc FAKES unit_fake unit_fake_sig unit_fake_net)
   target_link_libraries(test_unwind PRIVATE gcc_s ${UNWIND_LIB}) # C++ exceptions: libgcc's unwinder, not libunwind's
+  add_executable(unwind_time EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/bench/unwind_time.c
+    $<TARGET_OBJECTS:unit_fake> $<TARGET_OBJECTS:unit_fake_sig> $<TARGET_OBJECTS:unit_fake_net>)
+  target_include_directories(unwind_time PRIVATE ${PROJECT_SOURCE_DIR}/runtime ${PROJECT_SOURCE_DIR}/runtime/arch/x86_64
+    ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_options(unwind_time PRIVATE ${UNIT_FLAGS})
+  target_link_libraries(unwind_time PRIVATE unit_runtime ${UNWIND_LIB} ${CHECK_LINK_LIBRARIES})
 endif()
