@@ -9,7 +9,7 @@ export PRELOOM_BUILD=${PRELOOM_BUILD:-$top/build}
 # shellcheck disable=SC2034
 build_packages=(gcc g++ make cmake pkg-config python3 libzydis-dev libdw-dev zlib1g-dev libncurses-dev check libsubunit-dev libtbb-dev libunwind-dev)
 # shellcheck disable=SC2034
-test_packages=(clang-14 libomp-14-dev gdb tmux python3 perl ruby sysbench stress-ng rt-tests xz-utils pigz zstd linux-perf golang-go)
+test_packages=(clang-14 libomp-14-dev gdb tmux python3 perl ruby sysbench stress-ng rt-tests xz-utils pigz zstd linux-perf golang-go chromium)
 # shellcheck disable=SC2034
 demo_packages=(python3 sysbench stress-ng rt-tests xz-utils pigz)
 

@@ -1,5 +1,4 @@
 /* hot.c - a known answer for profiles of CPU time: three threads, of which `hot_function` uses most; `warm_function` a fifth. */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 /* leak.c - a known answer for profiles of threads: `leaking_request` makes a thread that never ends, `tidy_request` ten that
  * do. */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* lock.c - a known answer for profiles of locks: `slow_holder` keeps a mutex for 5 ms at a time, `quick_holder` hardly at
  * all, both in contention with threads that come for it all the time. */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* slowfd.c - a known answer for profiles of waiting: `slow_reader` waits for a pipe that is written to every 50 ms,
  * `quick_reader` for one that is written to every 2 ms. */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

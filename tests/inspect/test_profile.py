@@ -138,6 +138,43 @@ def test_formats(t):
     t.check(top[0].startswith(f"cpu profile of process {p.pid}") and top[2].endswith(" hot_function"), top)
 
 
+BROWSER = """<script><![CDATA[
+var svg = document.documentElement, gs = [].slice.call(document.querySelectorAll('g.f'));
+var named = function (n) { return gs.filter(function (g) { return g.dataset.n === n })[0] };
+var width = function (n) { return Math.round(named(n).querySelector('rect').getAttribute('width')) };
+var before = width('hot_function');
+svg.preloomSearch('^hot_');
+var found = document.getElementById('found').textContent, marked = document.querySelectorAll('g.m').length;
+named('hot_function').dispatchEvent(new Event('click'));
+var zoomed = width('hot_function'), gone = named('warm_function').style.display;
+document.getElementById('reset').dispatchEvent(new Event('click'));
+svg.setAttribute('data-result', [before, found, marked, zoomed, gone, width('hot_function')].join('|'));
+]]></script></svg>"""
+
+
+def test_flame_graph_in_a_browser(t):
+    browser = shutil.which("chromium")
+    if not browser:
+        raise harness.Skip("chromium is not installed")
+    p = t.start(t.compile("hot.c"))
+    out = os.path.join(t.dir, "out.svg")
+    t.preloom("profile", "--seconds", 2, "-o", out, p.pid)
+    p.end()
+    with open(out, encoding="utf-8") as f:
+        page = f.read()
+    with open(out, "w", encoding="utf-8") as f:
+        f.write(page.replace("</svg>", BROWSER))
+    dom = t.run(browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={t.dir}/profile", "--dump-dom",
+                "file://" + out)
+    result = re.search(r'data-result="([^"]*)"', dom)
+    t.check(result, dom[:500])
+    before, found, marked, zoomed, gone, after = result[1].split("|")
+    t.check(300 < int(before) < 1200 and after == before, result[1])
+    t.check(re.fullmatch(r"matched \d+\.\d% \(\d+\)", found) and int(marked) >= 1, result[1])
+    t.check(abs(float(found.split()[1][:-1]) * 12 - int(before)) < 15, result[1])
+    t.check(1190 < int(zoomed) <= 1200 and gone == "none", result[1])
+
+
 def test_at_exit(t):
     program = t.compile("hot.c")
     out = os.path.join(t.dir, "cpu-%p.pb.gz")

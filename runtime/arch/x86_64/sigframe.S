@@ -57,6 +57,8 @@
 #define BREG_RBX 0x73
 
 	.text
+	/* So that what unwinders look up has a name. */
+	.type preloom_signal_frame, @function
 	.globl preloom_sigreturn
 	.hidden preloom_sigreturn
 	.type preloom_sigreturn, @function
@@ -64,7 +66,9 @@
 	.cfi_startproc simple
 	.cfi_signal_frame
 	FRAME(BREG_RSP)
+preloom_signal_frame:
 	nop /* an unwinder looks up the return address minus one */
+	.size preloom_signal_frame, .-preloom_signal_frame
 preloom_sigreturn:
 	mov	%rsp, %rbx
 	FRAME(BREG_RBX)
