@@ -161,8 +161,7 @@ int cmd_trace(int argc, char **argv)
 			status = trace_to(&w, &a, f);
 		else
 			fail("process %s: it ended", a.pid);
-		if (!a.at_exit)
-			watch_let_go(&w);
+		watch_let_go(&w);
 		watch_close(&w);
 	}
 	if (f && fclose(f) != 0 && !status)

@@ -1,7 +1,7 @@
 /* watch.c - a process whose scheduler trace is read while it runs.
  *
- * While we read, the process does not end without us (runtime/ending.c): we tell it that we are there by a number that
- * rises. Names of threads and of functions are read now and then, because a process that is killed leaves none.
+ * While we read, the process does not end without us (runtime/ending.c): a thread tells it that we are there by a number
+ * that rises, also while names of functions take us long. Names of threads and of functions are read now and then, because a process that is killed leaves none.
  */
 #include "watch.h"
 #include "../../runtime/ending.h"
@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define NAMES_EVERY 0.5 /* s */
+#define BEAT_EVERY_MS 100
 
 double watch_seconds(void)
 {
@@ -53,11 +54,22 @@ bool watch_stop(const struct watch *w)
 	return control_do(w->t, ControlTraceStop, NULL, 0, NULL, &result);
 }
 
+static void *beat(void *arg)
+{
+	struct watch *w = arg;
+	for (uint32_t n = 1; !load_acq(&w->stop); n++) {
+		write_ending(w->t, offsetof(struct ending, beat), n);
+		nanosleep(&(struct timespec){ 0, BEAT_EVERY_MS * 1000000L }, NULL);
+	}
+	return NULL;
+}
+
 bool watch_open(struct watch *w, struct target *t)
 {
 	struct snapshot s;
 	memset(w, 0, sizeof(*w));
 	w->t = t;
+	w->beating = pthread_create(&w->heart, NULL, beat, w) == 0;
 	w->feed = tracefeed_open(t);
 	w->symbols = symbols_open(t);
 	if (!w->feed || !w->symbols || !snapshot_take(t, &s))
@@ -140,7 +152,6 @@ void watch_read(struct watch *w, bool all)
 	const struct feed_event *ev;
 	struct ending e = { 0 };
 	bool gap;
-	write_ending(w->t, offsetof(struct ending, beat), ++w->beat);
 	if (target_read(w->t, w->t->h.ending, &e, sizeof(e)))
 		w->ended = load_rlx(&e.ended);
 	size_t n = tracefeed_read(w->feed, all || w->ended, &ev, &gap);
@@ -165,5 +176,9 @@ void watch_let_go(struct watch *w)
 	bool lives = target_read(w->t, w->t->h.ending, &e, sizeof(e)) && !load_rlx(&e.ended) && kill(w->t->pid, 0) == 0;
 	if (lives)
 		control_do(w->t, ControlTraceRelease, NULL, 0, NULL, &result);
+	store_rel(&w->stop, true);
+	if (w->beating)
+		pthread_join(w->heart, NULL);
+	w->beating = false;
 	write_ending(w->t, offsetof(struct ending, done), 1);
 }

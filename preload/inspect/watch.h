@@ -7,6 +7,7 @@
 #include "symbols.h"
 #include "tracefeed.h"
 #include "tracemodel.h"
+#include <pthread.h>
 
 /* An address that was asked for, and what stands there. */
 struct watch_place {
@@ -22,7 +23,9 @@ struct watch {
 	uint64_t start_ticks;
 	double ns_per_tick;
 	uint64_t lost;
-	uint32_t beat;
+	pthread_t heart; /* tells the process that we are there */
+	bool beating;
+	_Atomic bool stop;
 	bool ended; /* the process waits for us to let it end */
 	bool gone;  /* it is not there any more, and we did not see its end */
 	double looked_at; /* when names were read, in s */
