@@ -206,12 +206,14 @@ static void was(struct tracemodel *tm, struct trace_g *g, enum life life, int p,
 	g->readied_by = 0;
 	g->readied_how = 0;
 	g->created = g->yielded = false;
-	enter(tm, g, life, from);
-	if (life == LifeRunning && p >= 0 && p < NPS) {
+	bool on_p = life == LifeRunning && p >= 0 && p < NPS;
+	if (on_p) {
 		/* The P was not somebody else's at that time, as far as is known. */
 		uint64_t free = tm->p[p].g ? at : tm->p[p].since;
-		p_take(tm, p, g, free > from ? free : from);
+		from = free > from ? free : from;
+		p_take(tm, p, g, from);
 	}
+	enter(tm, g, life, from);
 }
 
 static void go(struct tracemodel *tm, struct trace_g *g, enum life life, uint64_t at)
@@ -251,7 +253,7 @@ static void on_ready(struct tracemodel *tm, struct trace_g *g, const struct feed
 	struct trace_g *by = tracemodel_g(tm, e->arg);
 	if (g->life == LifeRunnable)
 		return;
-	if (by && by->life == LifeNew)
+	if (by && by->life == LifeNew && e->p >= 0)
 		was(tm, by, LifeRunning, e->p, at);
 	was(tm, g, LifeWaiting, -1, at);
 	p_drop(tm, g, at);
@@ -331,7 +333,7 @@ static void on_create(struct tracemodel *tm, struct trace_g *g, const struct fee
 	if (g->life != LifeNew)
 		return;
 	struct trace_g *by = tracemodel_g(tm, g->parent);
-	if (by && by->life == LifeNew)
+	if (by && by->life == LifeNew && e->p >= 0)
 		was(tm, by, LifeRunning, e->p, at);
 	if (by && tm->sink.ready)
 		tm->sink.ready(tm->ctx, by, g, at);
