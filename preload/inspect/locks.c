@@ -2,7 +2,7 @@
  *
  * A futex word does not say what it belongs to. That of a mutex, glibc's and most others', is 2 while it is held and waited
  * for; condition variables, semaphores and joins sleep on other values. So a word counts as a mutex if most waits found
- * a 2. Who made the waiter runnable is who held it. Memory is bounded: addresses beyond that are only counted.
+ * a 2. Who makes a waiter runnable is who held it. Memory is bounded: addresses beyond that are only counted.
  */
 #include "locks.h"
 #include <stdlib.h>
@@ -36,33 +36,66 @@ static int grow(struct locks *l)
 	return 1;
 }
 
-void locks_add(struct locks *l, uint64_t address, uint64_t ticks, int is_mutex, uint64_t readied_by)
+static struct lock_sum *slot_of(struct locks *l, uint64_t address)
 {
 	if (!address)
-		return;
+		return NULL;
 	if (2 * (l->n + 1) > l->nslots && !grow(l) && l->n + 1 >= l->nslots) {
 		l->forgotten++;
-		return;
+		return NULL;
 	}
 	struct lock_sum *s = find(l->slot, l->nslots, address);
 	if (!s->address) {
 		s->address = address;
 		l->n++;
 	}
+	return s;
+}
+
+static void pass(struct lock_sum *s, uint64_t now)
+{
+	s->delay += s->waiting * (now - s->since);
+	s->since = now;
+}
+
+void locks_wait(struct locks *l, uint64_t address, uint64_t now)
+{
+	struct lock_sum *s = slot_of(l, address);
+	if (!s)
+		return;
+	pass(s, now);
+	s->waiting++;
+}
+
+/* Who released it is to blame for what all who wait have waited since it was released the last time. */
+static void blame(struct lock_sum *s, uint64_t who)
+{
+	if (s->holder == who) {
+		s->holder_ticks += s->delay;
+	} else if (s->holder_ticks >= s->delay) {
+		s->holder_ticks -= s->delay;
+	} else {
+		s->holder = who;
+		s->holder_ticks = s->delay - s->holder_ticks;
+	}
+	s->delay = 0;
+}
+
+void locks_end(struct locks *l, uint64_t address, uint64_t from, uint64_t now, int is_mutex, uint64_t readied_by)
+{
+	struct lock_sum *s = slot_of(l, address);
+	if (!s)
+		return;
+	uint64_t ticks = now - from;
+	pass(s, now);
+	if (s->waiting)
+		s->waiting--;
 	s->waits++;
 	s->ticks += ticks;
 	s->longest = ticks > s->longest ? ticks : s->longest;
 	s->as_mutex += (uint64_t)(is_mutex != 0);
-	if (!readied_by)
-		return;
-	if (s->holder == readied_by) {
-		s->holder_ticks += ticks;
-	} else if (s->holder_ticks >= ticks) {
-		s->holder_ticks -= ticks;
-	} else {
-		s->holder = readied_by;
-		s->holder_ticks = ticks - s->holder_ticks;
-	}
+	if (readied_by)
+		blame(s, readied_by);
 }
 
 static int mutex(const struct lock_sum *s)

@@ -55,12 +55,24 @@ static uint32_t detail_of(const struct trace_g *g)
 	}
 }
 
+static bool on_futex(const struct trace_g *g)
+{
+	return g->life == LifeWaiting && (g->why == WaitFutex || g->why == WaitFutexPI);
+}
+
+static void on_begin(void *ctx, struct trace_g *g, uint64_t ticks)
+{
+	struct recording *r = ctx;
+	if (on_futex(g))
+		locks_wait(&r->locks, g->what, ticks);
+}
+
 static void on_end(void *ctx, struct trace_g *g, uint64_t ticks)
 {
 	struct recording *r = ctx;
 	const struct slice s = { g->since, ticks, detail_of(g), (uint8_t)g->life };
-	if (g->life == LifeWaiting && (g->why == WaitFutex || g->why == WaitFutexPI))
-		locks_add(&r->locks, g->what, ticks - g->since, g->why == WaitFutexPI || g->word == 2, g->readied_by);
+	if (on_futex(g))
+		locks_end(&r->locks, g->what, g->since, ticks, g->why == WaitFutexPI || g->word == 2, g->readied_by);
 	timeline_add(&r->gs, row_of(r, g), &s);
 }
 
@@ -75,7 +87,7 @@ static void on_p_end(void *ctx, int p, uint64_t goid, uint64_t since, uint64_t t
 	timeline_add(&r->ps, row >= 0 ? row : timeline_row(&r->ps, (uint64_t)p), &s);
 }
 
-static const struct trace_sink sink = { .end = on_end, .p_end = on_p_end };
+static const struct trace_sink sink = { .begin = on_begin, .end = on_end, .p_end = on_p_end };
 
 /* --- the program --- */
 
