@@ -18,7 +18,7 @@
  * A G that writes to a pipe or eventfd of its own process need not leave it to epoll to find the reader: it counts the
  * event and claims the waiter itself (fdesc_poke), which saves the epoll_wait of each hand-off. The pipe's other end is
  * found by its inode through a small table of hints; a wrong hint only costs the saving. epoll reports the same edge
- * again, later and in a batch: at worst one try in vain.
+ * again, later and in a batch, when what it tells of is mostly read: then nobody is woken for it.
  *
  * Lock order: one descriptor at a time. G's are made runnable after its lock is given back.
  */
@@ -98,6 +98,16 @@ static struct fdesc *lock_of(struct iowait *w)
 	}
 }
 
+/* Is what an event tells of gone already? A G of ours was told at once, when it was written. */
+static bool stale_locked(struct fdesc *e, int fd)
+{
+	uint8_t flags = load_rlx(&e->flags);
+	if (likely(!(flags & FD_POKED)))
+		return false;
+	store_rlx(&e->flags, flags & (uint8_t)~FD_POKED);
+	return !os_readable(fd);
+}
+
 void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 {
 	struct fdesc *e = fdesc_get(fd);
@@ -111,7 +121,8 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 		if (end || events & (EPOLLIN | EPOLLPRI)) {
 			/* release: pairs with fdesc_seen; also orders FD_HUP before it */
 			store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
-			wake_locked(e, DirRead, end, out);
+			if (end || events & EPOLLPRI || !stale_locked(e, fd))
+				wake_locked(e, DirRead, end, out);
 		}
 		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 			store_rel(&e->seq[DirWrite], load_rlx(&e->seq[DirWrite]) + 1);
@@ -125,6 +136,7 @@ void fdesc_poke(struct fdesc *e)
 {
 	struct gqueue out = { 0 };
 	fdesc_lock(e);
+	store_rlx(&e->flags, load_rlx(&e->flags) | FD_POKED);
 	store_rel(&e->seq[DirRead], load_rlx(&e->seq[DirRead]) + 1);
 	wake_locked(e, DirRead, false, &out);
 	unlock(&e->lock);

@@ -29,6 +29,7 @@ enum {
 	FD_PRIVATE = 4,	  /* preloom's own: the program sees EBADF */
 	FD_NONBLOCK = 8,  /* O_NONBLOCK was seen, at `epoch` */
 	FD_BLOCKING = 16, /* no O_NONBLOCK and no SO_*TIMEO were seen, at `epoch` */
+	FD_POKED = 64,	  /* fdesc_poke saw to what epoll is yet to report */
 	FD_MOVING = 32,	  /* waiters are on their way to it: not closed by the first that leaves */
 };
 

@@ -64,6 +64,7 @@ struct os_event {
 	uint32_t events;
 	uint64_t data;
 } __attribute__((packed));
+bool os_readable(int fd); /* without waiting */
 int os_epoll_wait(int epfd, struct os_event *ev, int n, int64_t ns); /* ns < 0: for ever */
 
 #endif

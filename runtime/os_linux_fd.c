@@ -2,11 +2,18 @@
 #include "runtime.h"
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/poll.h>
 #include <linux/resource.h>
 
 int os_read(int fd, void *p, size_t n)
 {
 	return (int)sys3(__NR_read, fd, p, n);
+}
+
+bool os_readable(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	return sys3(__NR_poll, &p, 1, 0) != 0;
 }
 
 int os_close(int fd)

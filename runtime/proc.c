@@ -59,6 +59,15 @@ static struct g *steal_work(struct m *m, bool *inherit)
 	return NULL;
 }
 
+/* Where nobody sleeps in the netpoller: see polled_elsewhere. */
+static void poll_for_sysmon(struct p *pp)
+{
+	struct gqueue q = { 0 };
+	store_rlx(&pp->pollnow, false);
+	netpoll(0, &q);
+	ready_list(&q);
+}
+
 static struct g *poll_network(bool *inherit)
 {
 	struct gqueue q = { 0 };
@@ -83,6 +92,8 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 	*inherit = false;
 	if (load_rlx(&pp->timers.first))
 		timers_run(pp, 0);
+	if (unlikely(load_rlx(&pp->pollnow)))
+		poll_for_sysmon(pp);
 	if (unlikely(load_acq(&sched.runqsize) && load_rlx(&pp->schedtick) % SCHED_TICK_GLOBAL == 0)) {
 		lock(&sched.lock);
 		g = globrunq_get_locked(pp, 1);
@@ -176,6 +187,15 @@ static struct g *block_in_netpoll(struct m *m)
 	return g;
 }
 
+/* Where G's on a busy P hand off to each other all the time, an M that slept in the netpoller would be woken, on another CPU,
+ * by every write to a pipe or eventfd whose reader that P runs at once anyway. Nobody need sleep there: that P polls whenever
+ * its queue is empty and when sysmon, every 50 µs, asks for it. The last P to go idle still sees to the netpoller: both count first and
+ * look then. */
+static bool polled_elsewhere(void)
+{
+	return load_rlx(&sched.sysmonfast) && atomic_load(&sched.npidle) < (uint32_t)sched.gomaxprocs;
+}
+
 static struct g *findrunnable(bool *inherit)
 {
 	struct m *m = getm();
@@ -208,6 +228,10 @@ static struct g *findrunnable(bool *inherit)
 			continue;
 		}
 		spin_idle();
+		if (polled_elsewhere() && load_acq(&sched.lastpoll) != 0) {
+			stopm();
+			continue;
+		}
 		if (atomic_exchange(&sched.lastpoll, 0) != 0) {
 			g = block_in_netpoll(m);
 			if (g) {

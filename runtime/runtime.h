@@ -219,6 +219,7 @@ struct p {
 	struct timerheap timers;
 	struct g *gfree; /* dead G's for reuse; owner only */
 	uint32_t ngfree;
+	_Atomic bool pollnow; /* sysmon asks its M to look at the network although there are G's to run */
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */

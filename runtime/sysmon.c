@@ -139,10 +139,31 @@ static bool retake(int64_t now)
 	return acted;
 }
 
-static void poll_if_stale(int64_t now)
+/* Asks the P's that run to poll between two G's. False: one that was asked at the last look has not come to it. */
+static bool ask_to_poll(void)
 {
+	bool came = true;
+	for (int i = 0; i < sched.gomaxprocs; i++) {
+		struct p *pp = &allp[i];
+		if (load_acq(&pp->status) != Prunning)
+			continue;
+		came &= !load_rlx(&pp->pollnow);
+		store_rlx(&pp->pollnow, true);
+	}
+	return came;
+}
+
+/* Where nobody sleeps in the netpoller although a P is idle (polled_elsewhere in proc.c), events and deadlines are ours to
+ * see to. An M that polls itself finds what its G's wrote to each other done with; from here it would look like news. */
+static void poll_if_stale(bool often, int64_t now)
+{
+	bool alone = often && load_rlx(&sched.npidle);
 	int64_t last = load_acq(&sched.lastpoll);
-	if (!netpoll_waiters() || last == 0 || last + MAX_DELAY > now)
+	if (last == 0)
+		return;
+	if (alone && timer_due(now))
+		wakep();
+	if (!netpoll_waiters() || (last + MAX_DELAY > now && (!alone || ask_to_poll())))
 		return;
 	atomic_compare_exchange_strong(&sched.lastpoll, &last, now);
 	struct gqueue q = { 0 };
@@ -201,12 +222,16 @@ static void pace_update(struct pace *p, int64_t now)
 		return;
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		n += allp[i].nwakep + allp[i].ndeferred;
+	bool before = p->often;
 	p->often = (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * window &&
 		   (int64_t)(switches - p->switches) * SOON >= window;
 	p->wakes = n;
 	p->switches = switches;
 	p->since = now;
 	store_rel(&sched.sysmonfast, p->often);
+	/* Somebody shall sleep in the netpoller again. */
+	if (before && !p->often && load_acq(&sched.lastpoll) != 0)
+		wakep();
 }
 
 static bool anybody_waits(void)
@@ -298,7 +323,7 @@ _Noreturn void sysmon(void)
 		bool acted = control_work(now);
 		acted |= retake(now);
 		retry_calls(&last_try, now);
-		poll_if_stale(now);
+		poll_if_stale(pace.often, now);
 		sig_tick();
 		pace_update(&pace, now);
 		idle = acted ? 0 : idle + 1;

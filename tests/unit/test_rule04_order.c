@@ -182,7 +182,41 @@ START_TEST(a_second_idle_m_sleeps_on_its_note)
 }
 END_TEST
 
-UNIT_MAIN("rule 4: search order", local_global_network_others, expired_timers_are_local_work,
+/* Where G's of a busy P hand off to each other all the time, only the last P to go idle leaves its M in the netpoller. */
+START_TEST(beside_hand_offs_nobody_sleeps_in_the_netpoller)
+{
+	fake_start(2);
+	struct g *other = unit_spawn();
+	store_rlx(&sched.sysmonfast, 1);
+	fake_call(main_g, unit_park, NULL);
+	fake_settle();
+	ck_assert_int_eq(fake.ms[0].state, MAsleep);
+	ck_assert_ptr_eq(fake.ms[0].note, &fake.ms[0].m->park);
+	ck_assert_int_ne(load_rlx(&sched.lastpoll), 0);
+	fake_call(other, unit_park, NULL);
+	fake_settle();
+	ck_assert_int_eq(fake.ms[1].state, MPolling);
+	ck_assert_int_eq(load_rlx(&sched.lastpoll), 0);
+}
+END_TEST
+
+START_TEST(when_sysmon_asks_the_network_is_polled_before_local_work)
+{
+	fake_start(1);
+	struct g *local = unit_runnable(), *net = unit_parked(WaitIORead);
+	runq_put(&allp[0], local, false);
+	unit_net_event(net);
+	store_rlx(&allp[0].pollnow, true);
+	ck_assert_ptr_eq(unit_take(), local);
+	ck_assert_int_eq(fake.net_polls, 1);
+	ck_assert_int_eq(load_rlx(&allp[0].pollnow), false);
+	ck_assert_ptr_eq(unit_take(), net);
+	ck_assert_int_eq(fake.net_polls, 1);
+}
+END_TEST
+
+UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
+	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work,
 	  a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
 	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
 	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,

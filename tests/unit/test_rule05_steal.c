@@ -241,7 +241,8 @@ START_TEST(the_victim_may_run_it_meanwhile)
 	ck_assert_ptr_eq(unit_curg(1), next);
 	fake_until(fake.now + 3 * USEC);
 	ck_assert_ptr_null(unit_curg(0));
-	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	ck_assert_int_eq(fake.ms[0].state, MAsleep);
+	ck_assert_ptr_eq(fake.ms[0].note, &fake.ms[0].m->park);
 }
 END_TEST
 
