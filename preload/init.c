@@ -56,7 +56,7 @@ extern const char entry_baseline[], entry_extended[], entry_baseline_begun[], en
 extern const char entry_raw[], entry_raw_end[];
 extern const char __start_program_text[], __stop_program_text[];
 extern unsigned entry_xsave_size;
-extern const char __ehdr_start[], etext[];
+extern const char __ehdr_start[], etext[], _end[];
 
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 typedef int thrd_fn(thrd_t *, thrd_start_t, void *);
@@ -396,8 +396,8 @@ static void activate(void)
 	rt_opt.cpus = options_cpus();
 	sched_init(procs);
 	adopt_main(main_g);
-	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, tramp_contains, next_ip, restart_ip,
-				       resume_ip, program_ip };
+	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, (uintptr_t)_end, tramp_contains, next_ip,
+				       restart_ip, resume_ip, program_ip };
 	sigaction(SIGSYS, &programs, NULL);
 	sig_init(&sc);
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);

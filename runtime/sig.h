@@ -67,7 +67,7 @@ struct gsig {
 };
 
 struct sig_config {
-	uintptr_t text_lo, text_hi;		/* preloom's own code */
+	uintptr_t text_lo, text_hi, data_hi;	/* preloom's own code, and the end of its data behind it */
 	bool (*tramp_contains)(uintptr_t ip);
 	uintptr_t (*next_ip)(uintptr_t ret);	/* return address in a trampoline -> address behind the site's syscall */
 	uintptr_t (*restart_ip)(uintptr_t ret); /* ... -> where the site makes its call again */

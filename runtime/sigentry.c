@@ -32,12 +32,22 @@ void sig_push(struct kuc *c, struct g *g, struct sigdelivery *d);
 /* In a kernel thread of the program's own making GS may be 0, and reading it would fault. */
 static struct m *m_of_thread(void)
 {
-	uintptr_t gs = 0;
-	if (arch_has_fsgsbase)
-		__asm__ volatile("rdgsbase %0" : "=r"(gs));
-	else
-		sys2(__NR_arch_prctl, 0x1004, &gs);
-	return gs ? getm() : NULL;
+	return arch_get_gs() ? getm() : NULL;
+}
+
+/* A program that changes GS (wrgsbase) takes the M away from under us; the next look at it faults, here at the latest. There
+ * is no way on, but it shall be known why. */
+static void die_if_gs_is_lost(void)
+{
+	uintptr_t gs = arch_get_gs();
+	bool known = gs == 0 || (gs >= sig_cfg.text_lo && gs < sig_cfg.data_hi);
+	for (struct m *m = sched.allm; m && !known; m = m->alllink)
+		known = gs == (uintptr_t)m;
+	if (known)
+		return;
+	rt_printf(2, "preloom: the program has set the GS register to %p; preloom cannot serve programs that use it: run it "
+		     "with PRELOOM=off\n", (void *)gs);
+	os_exit_process(128 + SIGSEGV);
 }
 
 static bool between(uintptr_t ip, const char *begin, const char *end)
@@ -225,9 +235,12 @@ static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 {
+	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0) {
+		if (fixed_up(uc))
+			return;
+		die_if_gs_is_lost();
+	}
 	struct m *m = m_of_thread();
-	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0 && fixed_up(uc))
-		return;
 	if (unlikely(sig == preempt_signal && prof_is_signal(info))) {
 		if (m && !m->foreign)
 			prof_signal(m, info, uc);

@@ -300,6 +300,11 @@ static struct {
 	struct m *self;
 } no_m;
 
+uintptr_t arch_get_gs(void)
+{
+	return (uintptr_t)getm();
+}
+
 void arch_set_gs(void *m)
 {
 	syscall(SYS_arch_prctl, ARCH_SET_GS, m ? m : (void *)&no_m);

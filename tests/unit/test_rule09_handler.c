@@ -61,7 +61,7 @@ static const struct kstack altstack = { .sp = 0x7000000, .size = 0x10000 };
 static void program(int procs)
 {
 	fake_start(procs);
-	sig_cfg = (struct sig_config){ TEXT_LO, TEXT_HI, is_tramp, same, same, same, NULL };
+	sig_cfg = (struct sig_config){ TEXT_LO, TEXT_HI, TEXT_HI, is_tramp, same, same, same, NULL };
 	sig_pid = os_getpid();
 	sigq_init();
 	arch_sig_init();

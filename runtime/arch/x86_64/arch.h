@@ -140,5 +140,6 @@ extern uint8_t arch_has_fsgsbase;
 uint64_t arch_get_fs(void);
 void arch_set_fs(uint64_t base);
 void arch_set_gs(void *m);
+uintptr_t arch_get_gs(void);
 #endif
 #endif

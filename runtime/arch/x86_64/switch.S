@@ -412,8 +412,8 @@ arch_user_fault:
 	ret
 	.cfi_endproc
 
-	.globl arch_get_fs, arch_set_fs, arch_set_gs
-	.hidden arch_get_fs, arch_set_fs, arch_set_gs
+	.globl arch_get_fs, arch_get_gs, arch_set_fs, arch_set_gs
+	.hidden arch_get_fs, arch_get_gs, arch_set_fs, arch_set_gs
 /* By instruction where the kernel allows it: quicker, and a sandbox of the program's may not know arch_prctl. */
 arch_get_fs:
 	cmpb	$0, arch_has_fsgsbase(%rip)
@@ -423,6 +423,18 @@ arch_get_fs:
 1:	sub	$8, %rsp
 	mov	%rsp, %rsi
 	mov	$0x1003, %edi		/* ARCH_GET_FS */
+	mov	$158, %eax
+	syscall
+	pop	%rax
+	ret
+arch_get_gs:
+	cmpb	$0, arch_has_fsgsbase(%rip)
+	je	1f
+	rdgsbase %rax
+	ret
+1:	sub	$8, %rsp
+	mov	%rsp, %rsi
+	mov	$0x1004, %edi		/* ARCH_GET_GS */
 	mov	$158, %eax
 	syscall
 	pop	%rax
