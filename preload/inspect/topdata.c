@@ -186,15 +186,24 @@ static bool look_at_ps(struct top *d)
 
 /* --- G's --- */
 
+/* Its start routine, as well as it is known. */
+static void name_entry(struct top *d, const struct g *g, char *out, size_t size)
+{
+	const struct symbol *s;
+	size_t n = g->entry ? symbols_at(d->sym, g->entry, false, &s) : 0;
+	const char *slash = n ? strrchr(s[n - 1].object, '/') : NULL;
+	if (n && s[n - 1].function)
+		snprintf(out, size, "%s", s[n - 1].function);
+	else if (slash)
+		snprintf(out, size, "%s+%#lx", slash + 1, (long)s[n - 1].offset);
+	else
+		snprintf(out, size, "%s", g->goid == 1 ? "main" : "");
+}
+
 /* In a few words, without looking at the stack. */
 static void brief(struct top *d, struct top_row *r)
 {
 	const struct g *g = &r->g->g;
-	const struct symbol *s;
-	char entry[80] = "";
-	size_t n = g->entry ? symbols_at(d->sym, g->entry, false, &s) : 0;
-	if (n && s[n - 1].function)
-		snprintf(entry, sizeof(entry), "%s", s[n - 1].function);
 	switch ((enum gstatus)load_rlx(&g->status)) {
 	case Gwaiting:
 		if (g->waitreason == WaitIORead || g->waitreason == WaitIOWrite)
@@ -208,7 +217,7 @@ static void brief(struct top *d, struct top_row *r)
 		snprintf(r->what, sizeof(r->what), "system call %d", g->syscall_nr);
 		break;
 	default:
-		snprintf(r->what, sizeof(r->what), "%s", entry[0] ? entry : g->goid == 1 ? "main" : "");
+		name_entry(d, g, r->what, sizeof(r->what));
 		break;
 	}
 }
@@ -315,31 +324,77 @@ bool top_look(struct top *d, const struct top_options *o)
 	return look_at_ps(d) && top_arrange(d, o);
 }
 
+/* The snapshot's copies of some G's are replaced by fresh ones, so that their stacks, read right after, belong to them. */
+struct refreshed {
+	struct snap_g **where;
+	struct g *old;
+	size_t n;
+};
+
+static void refresh(struct top *d, size_t from, size_t n, bool *wanted, struct refreshed *r)
+{
+	r->where = calloc(n + 1, sizeof(*r->where));
+	r->old = calloc(n + 1, sizeof(*r->old));
+	r->n = 0;
+	for (size_t i = from; r->where && r->old && i < from + n && i < d->nrow; i++) {
+		size_t at = (size_t)(d->row[i].g - d->now.g);
+		struct snap_g *g = &d->now.g[at];
+		struct g fresh;
+		if (!target_read(d->t, g->addr, &fresh, sizeof(fresh)) || fresh.goid != g->g.goid)
+			continue;
+		uint32_t s = load_rlx(&fresh.status);
+		if (s != load_rlx(&g->g.status) || (s != Gwaiting && s != Gsyscall))
+			continue;
+		r->where[r->n] = g;
+		r->old[r->n++] = g->g;
+		g->g = fresh;
+		wanted[at] = true;
+	}
+}
+
+/* One that ran while it was looked at is told apart by its switches. */
+static bool has_moved(struct top *d, const struct snap_g *g)
+{
+	uint64_t switches;
+	return !target_read(d->t, g->addr + offsetof(struct g, switches), &switches, sizeof(switches)) ||
+	       switches != g->g.switches;
+}
+
 void top_explain(struct top *d, size_t from, size_t n)
 {
 	struct capture c;
 	struct stack st;
-	bool *wanted = calloc(d->now.ng + 1, sizeof(*wanted));
-	for (size_t i = from; wanted && i < from + n && i < d->nrow; i++) {
-		uint32_t s = load_rlx(&d->row[i].g->g.status);
-		wanted[d->row[i].g - d->now.g] = s == Gwaiting || s == Gsyscall;
-	}
+	struct refreshed r = { 0 };
 	struct stacks *k = NULL;
-	bool ok = wanted && capture_some(d->t, &d->now, wanted, &c);
+	bool *wanted = calloc(d->now.ng + 1, sizeof(*wanted)), ok = false;
+	n = from + n < d->nrow ? n : from < d->nrow ? d->nrow - from : 0;
+	if (wanted) {
+		refresh(d, from, n, wanted, &r);
+		ok = r.n && capture_some(d->t, &d->now, wanted, &c);
+	}
+	for (size_t i = 0; ok && i < r.n; i++)
+		if (has_moved(d, r.where[i]))
+			wanted[r.where[i] - d->now.g] = false;
 	if (ok)
 		k = stacks_open(&c);
-	for (size_t i = from; k && i < from + n && i < d->nrow; i++) {
-		struct top_row *r = &d->row[i];
+	for (size_t i = from; k && i < from + n; i++) {
+		struct top_row *row = &d->row[i];
 		struct reason why;
-		if (!wanted[r->g - d->now.g])
+		if (!wanted[row->g - d->now.g])
 			continue;
-		stack_of(k, r->g, &st);
-		reason_of(&c, d->sym, r->g, &st, &why);
-		snprintf(r->what, sizeof(r->what), "%.60s%s%.90s", why.state, why.detail[0] ? "; " : "", why.detail);
+		stack_of(k, row->g, &st);
+		reason_of(&c, d->sym, row->g, &st, &why);
+		if (why.kind == ReasonPoll && has_moved(d, row->g)) /* its list of descriptors was read only now */
+			why.detail[0] = 0;
+		snprintf(row->what, sizeof(row->what), "%.60s%s%.90s", why.state, why.detail[0] ? "; " : "", why.detail);
 	}
 	if (k)
 		stacks_close(k);
 	if (ok)
 		capture_release(&c);
+	for (size_t i = 0; i < r.n; i++)
+		r.where[i]->g = r.old[i];
+	free(r.where);
+	free(r.old);
 	free(wanted);
 }
