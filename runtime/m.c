@@ -47,13 +47,11 @@ void m_init(struct m *m)
 	m->fastrand[1] = (uint32_t)(seed >> 32) ^ (uint32_t)m->id * 2246822519u ^ 0x9e3779b9u;
 }
 
+/* The caller has counted it in sched.nm. */
 struct m *m_new(void)
 {
 	struct m *m = rt_alloc(sizeof(*m));
 	m_init(m);
-	lock(&sched.lock);
-	sched.nm++;
-	unlock(&sched.lock);
 	atomic_fetch_add_explicit(&sched.nmcreated, 1, memory_order_relaxed);
 	return m;
 }

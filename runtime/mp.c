@@ -136,6 +136,20 @@ static void pidleput_with_work_unlock(struct p *pp)
 		netpoll_break();
 }
 
+/* Runs pp on a new M, which is counted. False: there is no kernel thread to be had. */
+static bool start_new(struct p *pp, bool spinning)
+{
+	struct m *m = m_new();
+	m->nextp = pp;
+	m->spinning = spinning;
+	if (start_kernel_thread(m) >= 0)
+		return true;
+	m_abandon(m);
+	lock(&sched.lock);
+	pidleput_with_work_unlock(pp);
+	return false;
+}
+
 /* Runs pp (NULL: any idle one) on an M; spinning: the caller has counted it in nmspinning. */
 void startm(struct p *pp, bool spinning)
 {
@@ -148,22 +162,15 @@ void startm(struct p *pp, bool spinning)
 		pp = NULL;
 		bound_warn();
 	} else {
+		sched.nm += pp && !m;
 		unlock(&sched.lock);
 	}
-	if (!pp) {
-		if (spinning)
-			atomic_fetch_sub(&sched.nmspinning, 1);
-		return;
-	}
-	if (!m) {
-		m = m_new();
-		m->nextp = pp;
-		m->spinning = spinning;
-		if (start_kernel_thread(m) >= 0)
+	if (pp && !m) {
+		if (start_new(pp, spinning))
 			return;
-		m_abandon(m);
-		lock(&sched.lock);
-		pidleput_with_work_unlock(pp);
+		pp = NULL;
+	}
+	if (!pp) {
 		if (spinning)
 			atomic_fetch_sub(&sched.nmspinning, 1);
 		return;
@@ -271,8 +278,12 @@ void lockosthread(const char *why)
 	g->wired_since = os_nanotime();
 	/* The first kernel thread cannot end with a G that changed it: give other G's one of their own. */
 	bool own = m == &m0 && g != main_g;
-	if (own)
+	if (own) {
+		lock(&sched.lock);
+		sched.nm++;
+		unlock(&sched.lock);
 		m = m_new();
+	}
 	g->lockedm = m;
 	m->lockedg = g;
 	if (!own)

@@ -105,8 +105,10 @@ static void parent(void *unused)
 static void end_some_calls(void)
 {
 	for (int i = 0; i < fake.nms; i++)
-		if (fake.ms[i].state == MCall && rnd(3) == 0)
-			fake_return(&fake.ms[i], rnd(8) ? 0 : -4);
+		if (fake.ms[i].state == MCall && rnd(3) == 0) {
+			struct g *g = fake.ms[i].m->curg;
+			fake_return(&fake.ms[i], rnd(8) && !load_rlx(&g->queuem) ? 0 : -4);
+		}
 }
 
 static void simulate(int procs, uint32_t s)
@@ -129,6 +131,9 @@ static void simulate(int procs, uint32_t s)
 	ck_assert_uint_eq(load_rlx(&sched.npidle), (uint32_t)procs);
 	ck_assert_uint_eq(load_rlx(&sched.nmspinning), 0);
 	ck_assert_uint_eq(load_rlx(&sched.runqsize), 0);
+	ck_assert_uint_eq(load_rlx(&sched.nwaitm), 0);
+	ck_assert_int_eq(load_rlx(&sched.nmblocked), 0);
+	ck_assert_uint_le(sched.nm, sched.maxm);
 	ck_assert_int_eq(timers_next(), 0);
 	for (int i = 0; i < procs; i++)
 		ck_assert(runq_empty(&allp[i]));
@@ -159,8 +164,25 @@ START_TEST(in_chaos)
 }
 END_TEST
 
+/* The least that is allowed, as many as P's, and one or two more. */
+START_TEST(at_the_bound)
+{
+	rt_opt.maxthreads = (uint32_t)(2 + _i % 4);
+	simulate(1 + _i % 3, (uint32_t)_i);
+}
+END_TEST
+
+START_TEST(where_idle_ms_look_on)
+{
+	rt_opt.cpus = 2;
+	simulate(2, (uint32_t)_i);
+}
+END_TEST
+
 int main(void)
 {
 	return unit_loop("one P", on_one_p, 20) | unit_loop("two P's", on_two_ps, 20) |
-	       unit_loop("four P's", on_four_ps, 20) | unit_loop("chaos", in_chaos, 20);
+	       unit_loop("four P's", on_four_ps, 20) | unit_loop("chaos", in_chaos, 20) |
+	       unit_loop("at the bound on M's", at_the_bound, 36) |
+	       unit_loop("looking on", where_idle_ms_look_on, 10);
 }
