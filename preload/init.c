@@ -18,6 +18,7 @@
 #include "../shims/shim.h"
 #include "dlhook.h"
 #include "loaded.h"
+#include "locks.h"
 #include "options.h"
 #include "profopt.h"
 #include "rewrite.h"
@@ -314,6 +315,7 @@ static void set_runtime_options(void)
 	rt_opt.maxthreads = (uint32_t)options.maxthreads;
 	rt_opt.deadlock = options.deadlock;
 	rt_opt.stats = options.stats;
+	rt_opt.lockheld = options.lockheld * NSEC_PER_MSEC;
 	const char *env = getenv("PRELOOM_MAXTHREADS");
 	if (env && atoi(env) >= 2)
 		rt_opt.maxthreads = (uint32_t)atoi(env);
@@ -408,6 +410,10 @@ static void activate(void)
 	dlhook_install(rewrite_new);
 	profopt_start();
 	inspect_from_start();
+	const char *no_locks = options.lockcheck ? locks_watch() : "";
+	rt_opt.lockcheck = !no_locks;
+	if (no_locks && *no_locks)
+		rt_printf(rt_opt.logfd, "preloom: PRELOOM=lockcheck: %s; locks are not checked\n", no_locks);
 	if (options.sites)
 		sites_print(rt_opt.logfd);
 }

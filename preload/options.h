@@ -15,6 +15,8 @@
 	X(chaos, NUMBER, 0, 0, INT64_MAX, "preempt at random and shuffle queues, from this seed (for tests)")     \
 	X(maxthreads, NUMBER, 10000, 2, 1000000, "bound on kernel threads")                                       \
 	X(deadlock, FLAG, 1, 0, 1, "when every thread waits for ever: report it and exit with status 2")          \
+	X(lockcheck, FLAG, 0, 0, 1, "report locks that are taken in different orders, and those held for long")    \
+	X(lockheld, NUMBER, 1000, 0, 86400000, "with lockcheck: report locks held longer than N ms; 0: none")     \
 	X(stats, FLAG, 0, 0, 1, "print the scheduler's counters at exit")                                         \
 	X(trace, FILE, 0, 0, 0, "write a trace of the scheduler there at the end; %p: the process id")           \
 	X(tracebuf, NUMBER, 32, 1, 1024, "megabytes of the newest events that a scheduler trace keeps")          \

@@ -13,6 +13,7 @@
  */
 #include "ending.h"
 #include "helper.h"
+#include "lockcheck.h"
 #include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
@@ -134,6 +135,8 @@ void process_ending(void)
 	struct m *nobody = NULL, *self = getm();
 	if (!sched.active)
 		return;
+	if (unlikely(rt_opt.lockcheck))
+		lockcheck_flush();
 	if (!atomic_compare_exchange_strong(&ender, &nobody, self)) {
 		ending_hold(self);
 		return;

@@ -8,6 +8,7 @@
 #include "circle.h"
 #include "crash.h"
 #include "futex.h"
+#include "lockcheck.h"
 #include "prof.h"
 #include "tracebuf.h"
 
@@ -115,4 +116,5 @@ void fork_child(bool locked)
 	ending_after_fork();
 	crash_after_fork();
 	circle_after_fork();
+	lockcheck_after_fork();
 }

@@ -96,8 +96,10 @@ static void g_reset(struct g *g)
 	uint32_t gen = (g->tid - tid_shift) >> 21;
 	uint64_t wait = load_rlx(&g->wait); /* its number must go on rising: somebody may keep an old one */
 	uint32_t slot = g->slot;
+	struct lockcheck_thread *lockcheck = g->lockcheck;
 	struct g zero = { 0 };
 	*g = zero;
+	g->lockcheck = lockcheck;
 	store_rlx(&g->status, Gdead);
 	g->slot = slot;
 	g->tid = TID_BASE | ((((gen + 1) << 21 | slot) + tid_shift) & TID_BITS);

@@ -126,6 +126,7 @@ struct g {
 	char name[GNAME_LEN];
 	uintptr_t entry;      /* start routine, where it is known */
 	uintptr_t created_at; /* where it was made: behind the call of pthread_create, or of the system call */
+	struct lockcheck_thread *lockcheck; /* with PRELOOM=lockcheck; stays with the G */
 	uintptr_t spawn_entry, spawn_at; /* the same for the thread that this G is making, while it is in pthread_create */
 	uint64_t parent_goid;
 	int64_t created_ns;
@@ -297,6 +298,8 @@ struct rt_options {
 	int logfd;	     /* where reports go; 2 by default */
 	bool deadlock;	     /* report deadlocks (default) */
 	bool stats;	     /* print the counters at exit */
+	bool lockcheck;	     /* locks.c tells us what is locked */
+	int64_t lockheld;    /* report locks held longer, in ns; 0: none */
 	int traceback;	     /* GOTRACEBACK: enum traceback in crash.h */
 	int cpus;	     /* that the process may use */
 };

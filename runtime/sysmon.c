@@ -7,6 +7,7 @@
  */
 #include "circle.h"
 #include "control.h"
+#include "lockcheck.h"
 #include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
@@ -330,6 +331,8 @@ _Noreturn void sysmon(void)
 		if (rt_opt.chaos)
 			chaos();
 		trace_if_due(&last_trace, now);
+		if (rt_opt.lockcheck)
+			lockcheck_tick();
 		if (now >= circle_next())
 			circle_tick(now);
 		prof_work(now);

@@ -5,6 +5,7 @@
 #include "../../runtime/crash.h"
 #include "capture.h"
 #include "command.h"
+#include "lockreport.h"
 #include "traceback.h"
 #include <signal.h>
 #include <stdio.h>
@@ -97,6 +98,11 @@ static int dump(struct target *t, struct symbols *sym, const struct request *r)
 static int dumps(struct target *t, const struct request *r)
 {
 	struct symbols *sym = symbols_open(t);
+	if (sym && !strcmp(r->event, "lockcheck")) {
+		bool ok = lockreport_print(stdout, t, sym, r->print.context);
+		symbols_close(sym);
+		return ok ? 0 : EXIT_FAILED;
+	}
 	uint64_t objects = target_objects(t);
 	int status = sym ? dump(t, sym, r) : fail("out of memory");
 	for (long i = 1; i < r->repeat && status == 0; i++) {

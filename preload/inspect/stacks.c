@@ -184,8 +184,8 @@ static bool begin(struct stacks *k, const struct snap_g *sg, struct unwind *u)
 	}
 	/* One that never ran has no frame of a switch that means anything; its entry frame lies above that. */
 	bool fresh = st == Grunnable && x->has_regs && (uintptr_t)g->regs == g->sp + SWITCH_SIZE;
-	if ((st == Grunning || st == Gsyscall) && !t)
-		fresh = x->has_regs; /* not stopped: the place of its system call is better than nothing */
+	if (st == Gsyscall && !t)
+		fresh = x->has_regs; /* not stopped, but it has been in that call for a while */
 	if (fresh) {
 		unwind_from_site(u, &k->space, &x->regs, (uintptr_t)g->regs);
 		return true;
@@ -200,7 +200,7 @@ void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out)
 		walk(k, &u, &g->g, out);
 	else
 		*out = (struct stack){ .f = k->f, .end = k->c->not_stopped ? "it runs, and was not stopped"
-									      : "its registers are not known" };
+						  : "its kernel thread did not stop in time" };
 	k->now = NULL;
 }
 

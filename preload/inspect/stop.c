@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define PATIENCE_NS 300000000L /* for threads that do not stop */
+#define PATIENCE_NS 1000000000L /* for threads that do not stop: they sleep in the kernel, or get no CPU */
 #define NAP_NS 200000L
 #define PASSES 20
 
