@@ -118,8 +118,9 @@ static int64_t now_ns(void)
 
 bool profdata_read(const struct target *t, enum prof_type type, struct profdata *d)
 {
-	struct tables x = { 0 };
+	struct tables x;
 	struct inspect_header h;
+	memset(&x, 0, sizeof(x));
 	*d = (struct profdata){ .type = type };
 	if (!target_read(t, t->where, &h, sizeof(h)))
 		return false;

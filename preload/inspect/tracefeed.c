@@ -26,7 +26,7 @@ struct watched {
 struct tracefeed {
 	const struct target *t;
 	struct tracebuf b;
-	struct trace_pool pool; /* its head */
+	uint64_t nchunks; /* of its pool */
 	uint64_t seen;		/* numbers below this are watched or done */
 	struct watched *w;
 	size_t nw, roomw;
@@ -52,7 +52,7 @@ struct tracefeed *tracefeed_open(const struct target *t)
 	f->t = t;
 	f->copy = malloc(AT_ONCE * sizeof(*f->copy));
 	if (!f->copy || !read_head(f) ||
-	    (f->b.pool && !target_read(t, (uintptr_t)f->b.pool, &f->pool, sizeof(f->pool)))) {
+	    (f->b.pool && !target_read(t, (uintptr_t)f->b.pool, &f->nchunks, sizeof(f->nchunks)))) {
 		tracefeed_close(f);
 		return NULL;
 	}
@@ -87,7 +87,7 @@ static bool grow(void **p, size_t *room, size_t want, size_t size)
 
 static uintptr_t address_of(const struct tracefeed *f, uint64_t seq)
 {
-	return (uintptr_t)f->b.pool + sizeof(struct trace_pool) + seq % f->pool.nchunks * TRACE_CHUNK;
+	return (uintptr_t)f->b.pool + sizeof(struct trace_pool) + seq % f->nchunks * TRACE_CHUNK;
 }
 
 static void lose(struct tracefeed *f, struct watched *w)
@@ -101,9 +101,9 @@ static void lose(struct tracefeed *f, struct watched *w)
 static void watch_new(struct tracefeed *f)
 {
 	uint64_t next = load_rlx(&f->b.next);
-	if (next - f->seen > f->pool.nchunks) {
-		f->lost += (next - f->seen - f->pool.nchunks) * TRACE_EVENTS;
-		f->seen = next - f->pool.nchunks;
+	if (next - f->seen > f->nchunks) {
+		f->lost += (next - f->seen - f->nchunks) * TRACE_EVENTS;
+		f->seen = next - f->nchunks;
 		f->gap = true;
 	}
 	if (!grow((void **)&f->w, &f->roomw, f->nw + (size_t)(next - f->seen), sizeof(*f->w))) {
