@@ -107,6 +107,7 @@ void prof_after_fork(struct m *self)
 		store_rlx(&k->running, 0);
 		store_rlx(&k->bucket, NULL);
 		store_rlx(&k->lost, 0);
+		store_rlx(&k->nbuckets, 0);
 	}
 	self->prof_timer = 0;
 	prof_wall_after_fork();

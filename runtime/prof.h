@@ -59,6 +59,7 @@ struct prof_kind {
 	int64_t until_ns;	   /* when it ends by itself, should the tool that began it be gone; 0: never */
 	uint64_t start_ticks, rate_ticks;
 	_Atomic uint64_t lost; /* did not fit into the tables */
+	_Atomic uint32_t nbuckets;
 };
 
 struct prof {

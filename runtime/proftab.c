@@ -159,19 +159,36 @@ uint32_t prof_label_of_entry(uintptr_t entry)
 
 /* --- counters --- */
 
+static struct prof_bucket *find_bucket(struct prof_kind *k, uint64_t key, bool may_claim)
+{
+	struct prof_bucket *table = load_acq(&k->bucket);
+	for (uint32_t i = 0, at = (uint32_t)(mix(key) >> 40); table && i < PROBES; i++, at++) {
+		struct prof_bucket *b = &table[at % PROF_BUCKETS];
+		if (load_rlx(&b->key) == key)
+			return b;
+		if (!may_claim && !load_rlx(&b->key))
+			return NULL;
+		int got = may_claim ? claim(&b->key, key) : 0;
+		if (got == 2)
+			atomic_fetch_add_explicit(&k->nbuckets, 1, memory_order_relaxed);
+		if (got)
+			return b;
+	}
+	return NULL;
+}
+
+/* With very many threads the last quarter of the table is for what they do all together. */
 struct prof_bucket *prof_bucket_of(enum prof_type t, uint32_t stack, uint32_t label, uint32_t state)
 {
 	struct prof_kind *k = &prof.kind[t];
-	struct prof_bucket *table = load_acq(&k->bucket);
-	uint64_t key = PROF_KEY(stack, label, state);
-	if (stack && table)
-		for (uint32_t i = 0, at = (uint32_t)(mix(key) >> 40); i < PROBES; i++, at++) {
-			struct prof_bucket *b = &table[at % PROF_BUCKETS];
-			if (claim(&b->key, key))
-				return b;
-		}
-	atomic_fetch_add_explicit(&k->lost, 1, memory_order_relaxed);
-	return NULL;
+	struct prof_bucket *b = NULL;
+	if (stack)
+		b = find_bucket(k, PROF_KEY(stack, label, state), load_rlx(&k->nbuckets) < PROF_BUCKETS / 4 * 3);
+	if (stack && !b)
+		b = find_bucket(k, PROF_KEY(stack, 0, state), true);
+	if (!b)
+		atomic_fetch_add_explicit(&k->lost, 1, memory_order_relaxed);
+	return b;
 }
 
 void prof_count(enum prof_type t, uint32_t stack, uint32_t label, uint32_t state, uint64_t count, uint64_t value)

@@ -109,11 +109,12 @@ void profdata_trim(struct profdata *d, struct symbols *sym)
 	}
 }
 
-static struct tree_node *thread_node(struct proftree *p, struct tree_node *at, const struct prof_thread *th)
+static struct tree_node *thread_node(struct proftree *p, struct tree_node *at, const struct prof_sample *s)
 {
+	const struct prof_thread *th = s->thread;
 	char text[64];
 	if (!th)
-		return child_of(p, at, "(scheduler)");
+		return child_of(p, at, s->state == ProfScheduler ? "(scheduler)" : "(other threads)");
 	snprintf(text, sizeof(text), "%s (goroutine %lu)", *th->name ? th->name : "thread", (unsigned long)th->goid);
 	return child_of(p, at, text);
 }
@@ -127,7 +128,7 @@ static bool add_sample(struct proftree *p, const struct profdata *d, const struc
 	if (v <= 0)
 		return true;
 	if (o->per_thread && d->type != ProfThreads)
-		at = thread_node(p, at, s->thread);
+		at = thread_node(p, at, s);
 	for (uint32_t i = s->npc; i-- > 0 && at;) {
 		const char *name[SYMBOL_DEPTH];
 		size_t n = prof_names_at(sym, s->pc[i], name, SYMBOL_DEPTH, buf, sizeof(buf));
