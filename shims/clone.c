@@ -77,11 +77,11 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	long pid = sys5(nr, a1, a2, a3, a4, a5);
 	if (pid == 0)
 		fork_child(!vfork);
-	else if (vfork)
-		exitsyscall();
-	else
+	else if (!vfork)
 		fork_parent();
-	restore_signals(mask);
+	restore_signals(mask); /* the mask is the M's, and exitsyscall may change that */
+	if (pid != 0 && vfork)
+		exitsyscall();
 	if (pid == 0 && c->flags & CLONE_CHILD_CLEARTID)
 		g->clear_tid = c->child_tid;
 	return pid;
@@ -127,9 +127,9 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	if (vfork)
 		entersyscall_block((int)r->rax);
 	pid = issue_on_stack(r, full, size, sp);
+	restore_signals(old); /* as above: before the G may go on with another M */
 	if (vfork)
 		exitsyscall();
-	restore_signals(old);
 	return pid;
 }
 
