@@ -85,6 +85,7 @@ void fork_child(bool locked)
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
 	m->procid = os_gettid();
+	store_rlx(&m->kicked, 0);
 	store_rlx(&m->oldp, NULL);
 	m->nextp = NULL;
 	/* What was changed on the forking kernel thread is now the whole process's, as its only one. */

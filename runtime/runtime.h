@@ -165,6 +165,7 @@ struct m {
 	bool sysmon;
 	_Atomic uint32_t park; /* note: 1 wakes */
 	_Atomic uint32_t waitsig;
+	_Atomic uint32_t kicked; /* a kick is on its way to its handler */
 	struct m *schedlink;
 	struct m *alllink;
 	uint32_t fastrand[2];

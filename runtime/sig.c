@@ -34,8 +34,19 @@ bool sig_wait_interruptible(uint8_t why)
 void sig_kick(struct m *m)
 {
 	int id = m->procid;
-	if (id)
-		os_tgkill(id, preempt_signal);
+	/* One at a time: the kernel queues a real-time signal as often as it is sent, out of a limit that all processes of the
+	 * user share. seq_cst: pairs with sig_kicked; what the kick is for was stored before, so that who takes the one
+	 * that is under way sees it. */
+	if (id && !atomic_exchange(&m->kicked, 1) && os_tgkill(id, preempt_signal) < 0)
+		store_rel(&m->kicked, 0);
+}
+
+bool sig_kicked(struct m *m, int sig, const struct ksiginfo *info)
+{
+	if (sig != preempt_signal || info->code != CODE_TKILL || info->pid != sig_pid)
+		return false;
+	atomic_exchange(&m->kicked, 0);
+	return true;
 }
 
 /* --- choosing and waking --- */

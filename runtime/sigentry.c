@@ -259,9 +259,9 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		return;
 	}
 	struct g *g = m->curg;
+	bool kick = sig_kicked(m, sig, info) || bell;
 	world_answer(m);
 	ending_hold(m);
-	bool kick = bell || (sig == preempt_signal && info->code == CODE_TKILL && info->pid == sig_pid);
 	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
 		uc->sigmask = sig_realmask();
 	if (!kick && (sig_realmask() & sigbit(sig))) { /* this M did not block it yet */

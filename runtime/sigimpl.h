@@ -81,6 +81,7 @@ void sig_set_default(int sig);				       /* in the kernel, for good */
 void sig_foreign_action(int sig, struct ksigaction *sa, bool was_set); /* what a vfork child shall see */
 
 /* --- sig.c --- */
+bool sig_kicked(struct m *m, int sig, const struct ksiginfo *info); /* the signal is a kick; the next one may be sent */
 struct sigdelivery {
 	struct ksigaction sa;
 	struct ksiginfo info;

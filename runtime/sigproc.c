@@ -130,6 +130,7 @@ void sig_after_exec_failed(struct g *g)
 	struct ksiginfo info;
 	sig_actions_after_exec();
 	while (sys4(__NR_rt_sigtimedwait, &mask, &info, none, 8) > 0)
-		sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
+		if (!sig_kicked(getm(), info.signo, &info))
+			sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
 	real_mask(SIG_SETMASK, sig_realmask(), NULL);
 }
