@@ -97,5 +97,11 @@ BENCHES = [
     Bench("blockprof-cond", "handoff_cond {ms}", "ns", options="blockprofile=/dev/null"),
     Bench("mutexprof-mutex", "handoff_mutex {ms}", "ns", options="mutexprofile=/dev/null"),
     Bench("wallprof-openmp", "openmp {quick:400/1500}", "ms", options="wallprofile=/dev/null", aim=both(nat=0.97)),
+    Bench("trace-openmp", "openmp {quick:400/1500}", "ms", options="trace=/dev/null", aim=both(nat=0.97)),
+    Bench("trace-cond", "handoff_cond {ms}", "ns", options="trace=/dev/null"),
+    Bench("trace-sem", "handoff_sem {ms}", "ns", options="trace=/dev/null"),
+    Bench("trace-pipe", "handoff_pipe {ms}", "ns", options="trace=/dev/null"),
+    Bench("trace-create", "create_join {ms}", "ns", options="trace=/dev/null"),
+    Bench("trace-sleepers", "sleepers {quick:100/300} 10000 10", "ns", options="trace=/dev/null", timeout=40),
     Bench("wallprof-sleepers", "sleepers {quick:100/300} 10000 10", "ns", options="wallprofile=/dev/null", timeout=40),
 ]
