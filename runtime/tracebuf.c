@@ -7,8 +7,7 @@
  * its place is passed over.
  *
  * The reader is another process. It reads while the program runs, so that a long span needs no large ring: closed chunks as
- * they appear, and of open ones what is there. An event is complete when its ticks are not older than its chunk; they are
- * written last.
+ * they appear, and of open ones what is there. An event is complete when it has ticks; they are written last.
  *
  * A signal handler may interrupt an M that writes an event, and write one itself: a place is reserved by an atomic
  * addition before it is filled, and a chunk is exchanged in one step, so that each chunk that was taken is closed once.
@@ -22,6 +21,7 @@
 #include <linux/errno.h>
 
 #define TRIES 64
+#define LARGE_PAGE (2UL << 20)
 #define HOW_SHIFT 8 /* the wait record, see park.c */
 
 struct tracebuf tracebuf;
@@ -54,6 +54,8 @@ static struct trace_chunk *take_chunk(struct m *m)
 		c->session = load_rlx(&tracebuf.session);
 		c->m = m->id;
 		store_rlx(&c->n, 0);
+		for (uint32_t k = 0; k < TRACE_EVENTS; k++)
+			store_rlx(&c->ev[k].ticks, 0);
 		c->since = arch_cputicks();
 		return c;
 	}
@@ -68,7 +70,7 @@ static struct trace_event *reserve(struct m *m)
 	uint32_t session = load_rlx(&tracebuf.session);
 	struct trace_chunk *c = load_rlx(&m->trace);
 	if (c && m->trace_session == session) {
-		uint32_t i = atomic_fetch_add_explicit(&c->n, 1, memory_order_relaxed);
+		uint32_t i = arch_local_add(&c->n, 1);
 		if (likely(i < TRACE_EVENTS))
 			return &c->ev[i];
 	}
@@ -84,7 +86,8 @@ static struct trace_event *reserve(struct m *m)
 	return &c->ev[0];
 }
 
-static void put(enum trace_type type, uint32_t sub, int p, uint32_t n, uint64_t g, uint64_t arg)
+/* ticks 0: now. */
+static void put_at(uint64_t ticks, enum trace_type type, uint32_t sub, int p, uint32_t n, uint64_t g, uint64_t arg)
 {
 	struct trace_event *e = reserve(getm());
 	if (unlikely(!e)) {
@@ -97,7 +100,12 @@ static void put(enum trace_type type, uint32_t sub, int p, uint32_t n, uint64_t 
 	e->n = n;
 	e->g = g;
 	e->arg = arg;
-	store_rel(&e->ticks, arch_cputicks()); /* release: complete for whoever sees it */
+	store_rel(&e->ticks, ticks ? ticks : arch_cputicks()); /* release: complete for whoever sees it */
+}
+
+static void put(enum trace_type type, uint32_t sub, int p, uint32_t n, uint64_t g, uint64_t arg)
+{
+	put_at(0, type, sub, p, n, g, arg);
 }
 
 static int current_p(void)
@@ -146,9 +154,10 @@ static uint32_t futex_word(const struct g *g)
 	return v;
 }
 
+/* Just after g_off_cpu, which has read the clock. */
 void trace_park(struct g *g)
 {
-	put(TracePark, g->waitreason, current_p(), futex_word(g), g->goid, waits_on(g, g->waitreason));
+	put_at(g->wait_ticks, TracePark, g->waitreason, current_p(), futex_word(g), g->goid, waits_on(g, g->waitreason));
 }
 
 /* The caller has claimed g's wait record, or runs it for the first time. */
@@ -210,6 +219,18 @@ static void put_states(struct trace_pool *pool)
 	}
 }
 
+/* In large pages, or the first turn around the ring is a page fault for every hundred events. */
+static struct trace_pool *map_pool(size_t size)
+{
+	char *p = os_mmap(size + LARGE_PAGE);
+	if (!p)
+		return NULL;
+	char *at = (char *)align_up((uintptr_t)p, LARGE_PAGE);
+	os_madvise(at, size, MADV_HUGEPAGE);
+	os_madvise(at, size, MADV_DONTFORK);
+	return (struct trace_pool *)at;
+}
+
 /* The old pool, if it is too small, stays mapped: an M may be writing to it. */
 static struct trace_pool *pool_of(size_t bytes)
 {
@@ -219,10 +240,9 @@ static struct trace_pool *pool_of(size_t bytes)
 	trace_release();
 	if (pool && pool->nchunks >= n)
 		return pool;
-	pool = os_reserve(size);
+	pool = map_pool(size);
 	if (!pool)
 		return NULL;
-	os_madvise(pool, size, MADV_DONTFORK);
 	pool->nchunks = n;
 	store_rel(&tracebuf.pool, pool);
 	return pool;

@@ -42,7 +42,7 @@ enum trace_type {
 enum trace_leave { LeaveKept, LeaveTook, LeaveQueued };
 
 struct trace_event {
-	_Atomic uint64_t ticks; /* arch_cputicks(); written last */
+	_Atomic uint64_t ticks; /* arch_cputicks(); written last, 0 until then */
 	uint8_t type, sub;
 	int16_t p; /* -1: none */
 	uint32_t n;
@@ -55,7 +55,7 @@ struct trace_event {
 /* A piece of the ring, in the hands of one M while `open`. */
 struct trace_chunk {
 	uint64_t seq;	/* its place among all that were ever taken */
-	uint64_t since; /* ticks when it was taken: an event with less is an old one's remains */
+	uint64_t since; /* ticks when it was taken */
 	_Atomic uint32_t n; /* events begun; may exceed TRACE_EVENTS */
 	_Atomic uint32_t open;
 	uint32_t session;

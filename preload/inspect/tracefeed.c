@@ -132,7 +132,7 @@ static void take(struct tracefeed *f, struct watched *w, const struct trace_chun
 	for (; w->done < n; w->done++) {
 		const struct trace_event *e = &c->ev[w->done];
 		uint64_t ticks = load_rlx(&e->ticks);
-		if (ticks < c->since) {
+		if (ticks == 0) {
 			if (!all && w->waited++ < PATIENCE) {
 				f->horizon = last < f->horizon ? last : f->horizon;
 				return;

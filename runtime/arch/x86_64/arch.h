@@ -85,6 +85,13 @@ static inline uint64_t arch_cputicks(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* Adds and returns what was there, in one step for the signal handlers of this kernel thread; not for other threads. */
+static inline uint32_t arch_local_add(_Atomic uint32_t *p, uint32_t n)
+{
+	__asm__ volatile("xaddl %0, %1" : "+r"(n), "+m"(*p)::"memory");
+	return n;
+}
+
 /* MXCSR and, in the upper half, the x87 control word. */
 static inline uint64_t arch_fpctl(void)
 {
