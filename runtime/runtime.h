@@ -210,7 +210,8 @@ struct p {
 	_Atomic uint32_t syscalltick;
 	uint32_t sysmon_schedtick, sysmon_syscalltick;
 	int64_t sysmon_schedwhen, sysmon_syscallwhen;
-	bool sysmon_waits;
+	bool sysmon_waits, sysmon_preempted;
+	uint32_t sysmon_inarow; /* slices that were used up, without a voluntary switch between */
 	uint64_t sysmon_nswitch;
 
 	_Atomic uint32_t runqhead __attribute__((aligned(64))); /* consumers, also thieves */

@@ -19,6 +19,8 @@
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define SLICE (10 * NSEC_PER_MSEC)
+#define SHORT_SLICE (SLICE / 4) /* where G after G uses up its slice: about the kernel's */
+#define SHORT_AFTER 4
 #define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
 
 static struct m sysmon_m;
@@ -34,11 +36,12 @@ static bool others_wait(struct p *pp)
 	return !runq_empty(pp) || load_acq(&sched.runqsize);
 }
 
-/* Has the G on pp had its share? */
+/* Has the G on pp had its share? When several in a row have used up theirs, they may all be spinning for what another is to
+ * do (redis' I/O threads do so): then each gets less. */
 static bool slice_over(struct p *pp, int64_t now)
 {
-	int64_t ran = now - pp->sysmon_schedwhen;
-	return (ran >= SLICE && others_wait(pp)) || (ran >= TIMER_SLICE && timer_due(now));
+	int64_t ran = now - pp->sysmon_schedwhen, slice = pp->sysmon_inarow < SHORT_AFTER ? SLICE : SHORT_SLICE;
+	return (ran >= slice && others_wait(pp)) || (ran >= TIMER_SLICE && timer_due(now));
 }
 
 /* Asks the G that runs on pp to give it away. */
@@ -69,10 +72,15 @@ static bool look_running(struct p *pp, int64_t now)
 	pp->sysmon_waits = waits;
 	pp->sysmon_nswitch = nswitch;
 	if (pp->sysmon_schedtick != tick) {
+		if (!pp->sysmon_preempted || tick - pp->sysmon_schedtick > 1)
+			pp->sysmon_inarow = 0;
+		pp->sysmon_preempted = false;
 		pp->sysmon_schedtick = tick;
 		pp->sysmon_schedwhen = now;
 	} else if (slice_over(pp, now)) {
 		preempt_one(pp);
+		pp->sysmon_inarow += !pp->sysmon_preempted;
+		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
 	}
 	return acted;

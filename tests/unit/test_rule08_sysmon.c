@@ -166,6 +166,30 @@ START_TEST(a_new_slice_has_its_own_10_ms)
 }
 END_TEST
 
+/* Runs for so long; a G gives way when it is told to, or (every) after each ms. How many were told to. */
+static uint64_t told_in(int ms, bool every)
+{
+	uint64_t before = allp[0].npreempt;
+	for (int i = 0; i < ms; i++) {
+		fake_until(fake.now + MSEC);
+		if (every || load_rlx(&unit_curg(0)->preempt))
+			fake_call(unit_curg(0), unit_yield, NULL);
+	}
+	return allp[0].npreempt - before;
+}
+
+START_TEST(slices_are_shorter_while_all_are_used_up)
+{
+	with_sysmon(1);
+	for (int i = 0; i < 4; i++)
+		runq_put(&allp[0], unit_runnable(), false);
+	told_in(60, false);
+	ck_assert_uint_ge(told_in(100, false), 18);
+	told_in(10, true);
+	ck_assert_uint_le(told_in(30, false), 3);
+}
+END_TEST
+
 /* P's become busy without anybody's help while sysmon sleeps: an event wakes the M in the netpoller. */
 START_TEST(it_wakes_up_when_a_p_is_used_again)
 {
@@ -244,6 +268,7 @@ END_TEST
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms, it_wakes_up_when_a_p_is_used_again,
+	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms,
+	  slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found)
