@@ -115,12 +115,24 @@ static bool on_own_stack(const struct m *m, uintptr_t sp)
 	return sp - (uintptr_t)m->g0stack <= m->g0size || sp - (uintptr_t)m->sigstack <= m->sigstack_size;
 }
 
+/* A tick and a preemption, or a signal of the program's, are often taken one right after the other: as the kernel thread gets its CPU
+ * back, for instance. The tick then finds a handler of which no instruction has run. What it meant is what that one interrupted. */
+static void skip_new_handlers(struct unwind *u)
+{
+	uint64_t ret;
+	while (u->exact && arch_user_load64((const void *)u->reg[UNWIND_SP], &ret) == 0 &&
+	       ret == (uintptr_t)preloom_sigreturn)
+		if (!unwind_step(u) || !unwind_step(u))
+			return;
+}
+
 static void sample(enum prof_type t, struct m *m, const struct kuc *uc, uint64_t n)
 {
 	bool own = !m->curg || on_own_stack(m, uc->sp);
 	uint32_t state = own ? ProfScheduler : m->p ? ProfRunning : ProfSyscall;
 	struct unwind u;
 	unwind_from_kuc(&u, &unwind_self, uc);
+	skip_new_handlers(&u);
 	prof_count(t, prof_stack_of(&u, false), own ? 0 : prof_label_of(m->curg), state, n,
 		   n * (uint64_t)NSEC_PER_SEC / prof.kind[t].rate);
 }

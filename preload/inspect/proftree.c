@@ -92,13 +92,15 @@ static bool is_below(const char *object)
 
 void profdata_trim(struct profdata *d, struct symbols *sym)
 {
-	if (d->type == ProfCpu || d->type == ProfWall)
+	if (d->type == ProfCpu)
 		return;
 	for (size_t i = 0; i < d->n; i++) {
 		struct prof_sample *x = &d->sample[i];
 		const struct symbol *s;
 		size_t k = 0, n;
 		uint32_t drop = 0;
+		if (d->type == ProfWall && (x->state == ProfRunning || x->state == ProfScheduler))
+			continue;
 		while (drop + 1 < x->npc && (n = symbols_at(sym, x->pc[drop], false, &s)) && is_below(s[0].object)) {
 			k = n;
 			x->call = s[k - 1].function;
@@ -138,7 +140,7 @@ static bool add_sample(struct proftree *p, const struct profdata *d, const struc
 	if (at && s->npc == 0)
 		at = child_of(p, at, "(unknown)");
 	/* What it did, where that is not the same for all. */
-	if (at && ((d->type == ProfBlock && !s->call) || (d->type == ProfWall && s->state != ProfRunning))) {
+	if (at && !s->call && (d->type == ProfBlock || (d->type == ProfWall && s->state != ProfRunning))) {
 		snprintf(buf, sizeof(buf), "[%s]", prof_state_name(s->state));
 		at = child_of(p, at, buf);
 	}

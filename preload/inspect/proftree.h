@@ -25,8 +25,8 @@ struct proftree_options {
 	bool counts;	 /* count instead of value */
 };
 
-/* Profiles of waits are about the program's places: drops the innermost frames that are the C library's or preloom's, and keeps
- * the name of what was called as `call`. Does nothing for profiles of time. */
+/* Where something waits is about the program's places: drops the innermost frames that are the C library's or preloom's, and
+ * keeps the name of what was called as `call`. What runs stays as it is. */
 void profdata_trim(struct profdata *d, struct symbols *sym);
 
 /* False: out of memory. */

@@ -1,6 +1,8 @@
 /* fake_sig.c - the signal layer for unit tests that are not about signals: it only counts. */
 #include "fake_os.h"
 
+const char preloom_sigreturn[1];
+
 void sig_kick(struct m *m)
 {
 	fake.kicks++;
