@@ -65,15 +65,25 @@ static struct tree_node *child_of(struct proftree *p, struct tree_node *n, const
 	return c;
 }
 
+/* All of a function without a name is one: where it begins, in its object. */
+static void name_place(struct symbols *sym, uintptr_t pc, const struct symbol *s, char *buf, size_t n)
+{
+	const char *slash = strrchr(s->object, '/');
+	uintptr_t start = symbols_function_start(sym, pc);
+	uint64_t offset = start && pc - start <= s->offset ? s->offset - (pc - start) : s->offset;
+	if (*s->object)
+		snprintf(buf, n, "%s+0x%lx", slash ? slash + 1 : s->object, (unsigned long)offset);
+	else
+		snprintf(buf, n, "0x%lx", (unsigned long)(start ? start : pc));
+}
+
 size_t prof_names_at(struct symbols *sym, uintptr_t pc, const char **name, size_t max, char *buf, size_t n)
 {
 	const struct symbol *s;
 	size_t k = symbols_at(sym, pc, false, &s);
 	for (size_t i = 0; i < k && i < max; i++) {
-		const char *slash = strrchr(s[i].object, '/');
 		if (!s[i].function)
-			snprintf(buf, n, "%s+0x%lx", *s[i].object ? slash ? slash + 1 : s[i].object : "?",
-				 *s[i].object ? (unsigned long)s[i].offset : (unsigned long)pc);
+			name_place(sym, pc, &s[i], buf, n);
 		name[i] = s[i].function ? s[i].function : buf;
 	}
 	return k < max ? k : max;

@@ -5,6 +5,7 @@
  * the network. An address is looked up once: thousands of threads share few.
  */
 #include "symbols.h"
+#include "functions.h"
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -26,6 +27,7 @@ struct entry {
 struct symbols {
 	const struct target *t;
 	Dwfl *dwfl;
+	struct functions *functions; /* NULL: not asked for */
 	struct entry *table;
 	size_t size, used; /* size: a power of two */
 	char **names;	   /* of objects: the target's maps come and go */
@@ -124,6 +126,8 @@ void symbols_close(struct symbols *s)
 		free(s->names[i]);
 	free(s->names);
 	free(s->table);
+	if (s->functions)
+		functions_close(s->functions);
 	dwfl_end(s->dwfl);
 	free(s);
 }
@@ -275,4 +279,11 @@ size_t symbols_at(struct symbols *s, uintptr_t pc, bool is_return, const struct 
 	}
 	*out = e->sym;
 	return e->n;
+}
+
+uintptr_t symbols_function_start(struct symbols *s, uintptr_t pc)
+{
+	if (!s->functions)
+		s->functions = functions_open(s->t);
+	return s->functions ? function_start(s->functions, pc) : 0;
 }

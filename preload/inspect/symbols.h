@@ -25,4 +25,7 @@ void symbols_close(struct symbols *s);
  * the call is looked up. Results are cached, and live as long as s. */
 size_t symbols_at(struct symbols *s, uintptr_t pc, bool is_return, const struct symbol **out);
 
+/* Where a function without a name begins, 0 if that is not known either. */
+uintptr_t symbols_function_start(struct symbols *s, uintptr_t pc);
+
 #endif

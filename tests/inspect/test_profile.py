@@ -46,6 +46,13 @@ def test_cpu(t):
     t.check(whole and all(s[1] == "worker" and "start_thread" in s for s in whole), whole)
 
 
+def test_stripped(t):
+    p = t.start(t.compile("hot.c", "-s"))
+    found = profile(t, p, "cpu", 2.5).flat()
+    t.check(re.fullmatch(r"hot\+0x[0-9a-f]+", found[0][0]), found)
+    first_is(t, found, found[0][0], 0.6)
+
+
 def test_go_reads_it(t):
     go = shutil.which("go")
     tool = [go, "tool", "pprof"] if go else [shutil.which("google-pprof")]
