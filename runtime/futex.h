@@ -16,7 +16,7 @@ struct futexbucket *futex_bucket(uintptr_t addr);
  * lock out, and a hand-off is spared two of its six locked instructions. */
 static inline void futex_lock(struct futexbucket *b)
 {
-	debug_check(getm()->p);
+	debug_check(!one_p || getm()->p);
 	if (!one_p)
 		lock(&b->lock);
 }

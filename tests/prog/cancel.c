@@ -126,7 +126,8 @@ static void *worker(void *arg)
 
 static void run(const char *name, void (*fn)(void), int wait_ms)
 {
-    cleaned = requested = 0;
+    cleaned = 0;
+    requested = 0;
     pthread_t thread = start(worker, (void *)fn);
     pthread_barrier_wait(&entered);
     sleep_ms(wait_ms);

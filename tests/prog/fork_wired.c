@@ -52,7 +52,7 @@ static void *worker(void *arg)
  * Where the system forbids namespaces, natively too. */
 static int own_namespace(void)
 {
-    int status;
+    int status = 0;
     pid_t child = fork();
     if (child == 0) {
         change_itself();

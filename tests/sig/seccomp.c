@@ -114,7 +114,7 @@ static void in_child(unsigned refusal, int threads_first)
         work();
         _exit(emulated == 400 ? 0 : 1);
     }
-    int status;
+    int status = 0;
     CHECK(child > 0 && waitpid(child, &status, 0) == child);
     printf("refusal %x, %s: %s %d\n", refusal, threads_first ? "after threads" : "before threads",
            WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));

@@ -160,7 +160,7 @@ END_TEST
 
 START_TEST(a_thread_without_an_m_may_wake)
 {
-	fake_start(1);
+	fake_start(2); /* with one P nobody but its holder comes near a queue */
 	struct waiter *w = waiters(1);
 	fake_on(NULL);
 	ck_assert_int_eq(futex_wake((uintptr_t)&word, 1, ~0u), 1);
