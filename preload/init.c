@@ -35,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <threads.h>
@@ -47,6 +48,7 @@
 #define RSEQ_UNREGISTER 1
 #define RSEQ_SIG 0x53053053
 #define CLONE_VM_FLAG 0x100
+#define ROOM_TO_ACTIVATE (8UL << 20)
 #define SYSCALL_FN_SIZE 64 /* it has 39 bytes */
 
 /* glibc's; weak because older ones have no rseq */
@@ -132,6 +134,16 @@ static bool single_threaded(void)
 	return sys1(__NR_unshare, CLONE_VM_FLAG) != -EINVAL;
 }
 
+/* Activation takes a few megabytes of address space; glibc will say EAGAIN for its own thread's stack when there is none. */
+static bool has_room(void)
+{
+	void *p = mmap(NULL, ROOM_TO_ACTIVATE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, ROOM_TO_ACTIVATE);
+	return true;
+}
+
 static const char *why_not(void)
 {
 	static const char *const sanitizers[] = { "__asan_init", "__tsan_init", "__msan_init", "__hwasan_init" };
@@ -143,6 +155,8 @@ static const char *why_not(void)
 		return "preloom: running under rr; running on kernel threads\n";
 	if (preload && strstr(preload, "vgpreload_"))
 		return "preloom: running under valgrind; running on kernel threads\n";
+	if (!has_room())
+		return "preloom: no address space is left; running on kernel threads\n";
 	if (!single_threaded())
 		return "preloom: a thread exists that was not made by pthread_create; running on kernel threads\n";
 	return NULL;

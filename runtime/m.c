@@ -27,14 +27,14 @@ void note_wake(_Atomic uint32_t *note)
 	os_futex_wake(note, 1);
 }
 
-/* m must be zeroed. Takes sched.lock. */
-void m_init(struct m *m)
+/* m must be zeroed. Takes sched.lock. False: there is no memory for its stack. */
+bool m_init(struct m *m)
 {
-	m->self = m;
 	m->g0size = G0_STACK;
 	m->g0stack = os_mmap(m->g0size);
 	if (!m->g0stack)
-		throw("out of memory for a kernel thread's stack");
+		return false;
+	m->self = m;
 	m->g0sp = (uintptr_t)m->g0stack + m->g0size - 64;
 	lock(&sched.lock);
 	m->id = (int)sched.mid++;
@@ -45,13 +45,20 @@ void m_init(struct m *m)
 	uint64_t seed = rt_opt.chaos ? rt_opt.chaos : arch_cputicks();
 	m->fastrand[0] = (uint32_t)(seed * 2654435761u + (uint32_t)m->id * 40503u) | 1;
 	m->fastrand[1] = (uint32_t)(seed >> 32) ^ (uint32_t)m->id * 2246822519u ^ 0x9e3779b9u;
+	return true;
 }
 
-/* The caller has counted it in sched.nm. */
+/* The caller has counted it in sched.nm. NULL: there is no memory for it; it is not counted any more. */
 struct m *m_new(void)
 {
 	struct m *m = rt_alloc(sizeof(*m));
-	m_init(m);
+	if (!m_init(m)) {
+		rt_free(m, sizeof(*m));
+		lock(&sched.lock);
+		sched.nm--;
+		unlock(&sched.lock);
+		return NULL;
+	}
 	atomic_fetch_add_explicit(&sched.nmcreated, 1, memory_order_relaxed);
 	return m;
 }

@@ -140,11 +140,13 @@ static void pidleput_with_work_unlock(struct p *pp)
 static bool start_new(struct p *pp, bool spinning)
 {
 	struct m *m = m_new();
-	m->nextp = pp;
-	m->spinning = spinning;
-	if (start_kernel_thread(m) >= 0)
-		return true;
-	m_abandon(m);
+	if (m) {
+		m->nextp = pp;
+		m->spinning = spinning;
+		if (start_kernel_thread(m) >= 0)
+			return true;
+		m_abandon(m);
+	}
 	lock(&sched.lock);
 	pidleput_with_work_unlock(pp);
 	return false;
@@ -283,6 +285,8 @@ void lockosthread(const char *why)
 		sched.nm++;
 		unlock(&sched.lock);
 		m = m_new();
+		if (!m)
+			throw("out of memory for a wired thread's kernel thread");
 	}
 	g->lockedm = m;
 	m->lockedg = g;

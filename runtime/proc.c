@@ -348,7 +348,8 @@ void sched_init(int gomaxprocs)
 	sched.start_ticks = arch_cputicks();
 	store_rlx(&sched.lastpoll, sched.start_ns);
 	os_thread_init(&m0); /* first: locks in Debug builds look at the M */
-	m_init(&m0);
+	if (!m_init(&m0))
+		throw("out of memory for the first kernel thread's stack");
 	m0.procid = os_gettid();
 	sched.nm = 1;
 	procresize(gomaxprocs);

@@ -415,7 +415,7 @@ extern int preempt_signal;
 
 /* m.c */
 struct m *m_new(void);
-void m_init(struct m *m);
+bool m_init(struct m *m);
 _Noreturn void m_retire(void); /* ends this kernel thread; it keeps its P no longer */
 void m_abandon(struct m *m); /* made, but its kernel thread could not be had */
 void note_sleep(_Atomic uint32_t *note, int64_t ns);

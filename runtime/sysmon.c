@@ -361,8 +361,8 @@ void sysmon_start(void)
 		return;
 	sched.sysmon_started = true;
 	sysmon_m.foreign = 0;
-	if (!sysmon_m.self)
-		m_init(&sysmon_m);
+	if (!sysmon_m.self && !m_init(&sysmon_m))
+		throw("cannot start sysmon: no memory for its stack");
 	sysmon_m.sysmon = true;
 	if (os_newm(&sysmon_m) < 0)
 		throw("cannot start sysmon: no kernel thread to be had");
