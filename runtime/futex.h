@@ -42,6 +42,7 @@ void futex_ready(struct gqueue *q);
 long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove, const uint32_t *cmp);
 long futex_wake_op(uintptr_t a1, uintptr_t a2, uint32_t n1, uint32_t n2, uint32_t op);
 long futex_waitv(struct g *g, struct futexw *w, const uint32_t *val, uint32_t n, int64_t deadline);
+long futex_pi_take(uintptr_t addr, uint32_t tid, bool mark_waiters, uint32_t *v);
 long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try);
 long futex_unlock_pi(struct g *g, uintptr_t addr);
 long futex_wait_requeue_pi(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, uintptr_t target, int64_t deadline);

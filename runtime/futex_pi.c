@@ -9,13 +9,13 @@
 #include "futex.h"
 #include <linux/futex.h>
 
-/* Tries to take the lock for tid: 1 taken, 0 owned by somebody (whose word is in *v, with FUTEX_WAITERS set), -errno. */
-static long try_take(uintptr_t addr, uint32_t tid, bool mark_waiters, uint32_t *v)
+/* Tries to take the lock for tid (and FUTEX_WAITERS, if others wait): 1 taken, 0 owned by somebody (whose word is in *v, with FUTEX_WAITERS set), -errno. */
+long futex_pi_take(uintptr_t addr, uint32_t tid, bool mark_waiters, uint32_t *v)
 {
 	int err = arch_user_load32((const void *)addr, v);
 	while (err == 0) {
 		uint32_t owner = *v & FUTEX_TID_MASK, want;
-		if (owner == tid)
+		if (owner == (tid & FUTEX_TID_MASK))
 			return -EDEADLK;
 		if (owner == 0)
 			want = tid | (*v & (FUTEX_OWNER_DIED | FUTEX_WAITERS));
@@ -50,7 +50,7 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try)
 	struct futexw *w = &g->fw;
 	uint32_t v;
 	futex_lock(b);
-	long r = try_take(addr, g->tid, !try, &v);
+	long r = futex_pi_take(addr, g->tid, !try, &v);
 	if (r == 0 && try)
 		r = -EAGAIN;
 	if (r == 0 && !g_by_tid(v & FUTEX_TID_MASK))
@@ -158,7 +158,7 @@ long futex_cmp_requeue_pi(uintptr_t from, uintptr_t to, uint32_t nmove, uint32_t
 			break;
 		}
 		struct g *g = w->g;
-		long r = try_take(to, g->tid, true, &v);
+		long r = futex_pi_take(to, g->tid, true, &v);
 		if (r < 0) {
 			err = r;
 			break;

@@ -23,7 +23,8 @@ static void robust_release(struct g *g, uintptr_t word, bool pi)
 			break;
 	}
 	bool alone = ending_begun(); /* waiters of this process end too */
-	if (pi && !alone)
+	bool private = stack_contains(word) || !os_is_shared_memory(word);
+	if (pi && !alone && private)
 		futex_pi_owner_died(word);
 	else if (v & 0x80000000) {
 		if (!alone)

@@ -15,8 +15,7 @@ static bool goes_to_kernel(uintptr_t addr, unsigned op)
 static long kernel_futex(struct regs *r, unsigned cmd)
 {
 	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
-	bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_LOCK_PI || cmd == FUTEX_LOCK_PI2 ||
-		     cmd == FUTEX_WAIT_REQUEUE_PI;
+	bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_WAIT_REQUEUE_PI;
 	if (!waits)
 		return shim_raw(r);
 	long ret = blocking_syscall_long(getg(), __NR_futex, a);
@@ -90,6 +89,26 @@ static long pi(struct regs *r, unsigned op, unsigned cmd)
 	return ret == -EINTR ? -ERESTARTNOINTR : ret;
 }
 
+/* In memory that other processes share. */
+static long shared(struct regs *r, unsigned op, unsigned cmd)
+{
+	int64_t deadline;
+	long ret;
+	switch (cmd) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+		ret = read_deadline(r, op, cmd, &deadline);
+		if (ret == 0)
+			ret = futex_lock_pi_shared(getg(), A1(r), deadline, cmd == FUTEX_TRYLOCK_PI);
+		return ret == -EINTR ? -ERESTARTNOINTR : ret;
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi_shared(getg(), A1(r));
+	default:
+		return kernel_futex(r, cmd);
+	}
+}
+
 long shim_futex(struct regs *r)
 {
 	uintptr_t addr = A1(r);
@@ -101,7 +120,7 @@ long shim_futex(struct regs *r)
 	if (addr & 3)
 		return -EINVAL;
 	if (goes_to_kernel(addr, op))
-		return kernel_futex(r, cmd);
+		return shared(r, op, cmd);
 	switch (cmd) {
 	case FUTEX_WAIT:
 	case FUTEX_WAIT_BITSET:

@@ -18,18 +18,29 @@ static bool is_stack_request(const struct regs *r)
 	       (prot == PROT_NONE || prot == (PROT_READ | PROT_WRITE));
 }
 
+/* From the pool; else the kernel's answer. */
+static long map_stack(struct regs *r)
+{
+	void *p = stack_alloc(align_up(A2(r), PAGE));
+	if (p && A3(r) != PROT_NONE && stack_guard((uintptr_t)p, 0)) {
+		stack_free((uintptr_t)p, align_up(A2(r), PAGE));
+		p = NULL;
+	}
+	return p ? (long)p : shim_raw(r);
+}
+
 long shim_mmap(struct regs *r)
 {
-	if (is_stack_request(r)) {
-		void *p = stack_alloc(align_up(A2(r), PAGE));
-		if (p && A3(r) != PROT_NONE && stack_guard((uintptr_t)p, 0)) {
-			stack_free((uintptr_t)p, align_up(A2(r), PAGE));
-			p = NULL;
-		}
-		if (p)
-			return (long)p;
+	if (!is_stack_request(r))
+		return shim_raw(r);
+	long ret = map_stack(r);
+	if (unlikely(ret == -ENOMEM)) {
+		/* Threads that were made before may only wait for this P to end and give theirs back: natively they run
+		 * beside a caller that tries again and again. */
+		goyield();
+		ret = map_stack(r);
 	}
-	return shim_raw(r);
+	return ret;
 }
 
 long shim_munmap(struct regs *r)

@@ -85,6 +85,10 @@ void cred_signalled(int sig);
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 const char *cred_prctl_wires(int option); /* why; NULL: it does not */
 
+/* futexpi.c: words in shared memory */
+long futex_lock_pi_shared(struct g *g, uintptr_t addr, int64_t deadline, bool try);
+long futex_unlock_pi_shared(struct g *g, uintptr_t addr);
+
 void procfs_closing(int fd); /* procfs.c: before a close */
 
 long sigaction_by_foreign(struct regs *r);
