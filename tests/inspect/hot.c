@@ -36,9 +36,12 @@ static void *worker(void *name)
 {
 	double end = now() + seconds;
 	pthread_setname_np(pthread_self(), name);
+	unsigned seed = 1;
 	while (now() < end) {
-		hot_function(100000);
-		warm_function(100000);
+		/* Of changing length: a period of its own would beat with the profiler's. */
+		int n = 50000 + rand_r(&seed) % 100000;
+		hot_function(n);
+		warm_function(n);
 	}
 	return NULL;
 }

@@ -38,7 +38,8 @@ def test_cpu(t):
     t.check(found.flat()[1][0] == "warm_function", found.flat())
     t.check(found.types == [("samples", "count"), ("cpu", "nanoseconds")], found.types)
     t.check(found.period == 10 ** 7 and 2.9 < found.duration < 4, (found.period, found.duration))
-    t.check(0.7 * used < found.total() / 1e9 < 1.1 * used, f"{found.total() / 1e9} of {used} s")
+    # `used` includes what it used while the command started and looked symbols up: much on a busy machine
+    t.check(0.5 * used < found.total() / 1e9 < 1.1 * used + 0.02, f"{found.total() / 1e9} of {used} s")
     threads = dict(found.by(lambda stack, labels: (labels.get("thread"), labels.get("entry"))))
     t.check({("worker-a", "worker"), ("worker-b", "worker")} <= set(threads), threads)
     t.check(all(labels.get("tid", 1) and labels.get("goroutine", 1) for _, _, labels in found.samples), "ids")
@@ -116,15 +117,18 @@ def test_as_perf_sees_it(t):
     data = os.path.join(t.dir, "perf.data")
     perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "199", "-o", data, "-p", str(p.pid), "sleep", "5"],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    found = dict(profile(t, p, "cpu", 4.5, "--rate", 200).flat())
+    taken = profile(t, p, "cpu", 4.5, "--rate", 200)
+    found = dict(taken.flat())
     perf.wait(harness.LIMIT)
     out = t.run("perf", "report", "-i", data, "--stdio", "--no-children", status=None)
     theirs = {m[2]: float(m[1]) for m in re.finditer(r"^\s+([\d.]+)%.*\[\.\]\s+(\S+)", out, re.M)}
     if "hot_function" not in theirs:
         raise harness.Skip("perf cannot sample here")
+    n = sum(s[1][0] for s in taken.samples)
     ours = 100 * found["hot_function"] / (found["hot_function"] + found["warm_function"])
     other = 100 * theirs["hot_function"] / (theirs["hot_function"] + theirs["warm_function"])
-    t.check(abs(ours - other) < 8, f"hot_function: {ours:.1f}%, perf says {other:.1f}%")
+    t.check(abs(ours - other) < 5 + 100 * 3 * (2 * 0.16 / n) ** 0.5,
+            f"hot_function: {ours:.1f}% of {n} samples, perf says {other:.1f}%")
 
 
 def test_formats(t):
