@@ -8,6 +8,7 @@ from known import blocks, check, end_of
 
 DUMPS = int(os.environ.get("DUMPS", "0"))
 SECONDS = 6
+AT_ONCE = 4
 
 
 def watch(t, *args, **more):
@@ -15,14 +16,16 @@ def watch(t, *args, **more):
     p = t.start(t.compile("busy.c"), seconds, *args, **more)
     done, until, torn = 0, time.monotonic() + seconds - 1, 0
     while time.monotonic() < until and (not DUMPS or done < DUMPS):
-        text = t.preloom("dump", *(["--no-stop"] if done % 4 == 3 else []), p.pid)
-        names = blocks(text)[0]
-        check({"counts", "computes", "pings", "pongs", "naps", "echo", "asks", "breeds"} <= set(names), str(list(names)))
-        if done % 4 != 3 and "stack ends here" in text:
-            torn += 1
-            last = re.search(r"(.*\n){6}.*stack ends here.*", text)[0]
-        done += 1
-    check(done >= 5, f"only {done} dumps")
+        still = done // AT_ONCE % 4 != 3
+        out = t.preloom("dump", "--repeat", AT_ONCE, *([] if still else ["--no-stop"]), p.pid)
+        for text in re.split(r"^(?=goroutine 1 \[)", out, flags=re.M)[1:]:
+            names = blocks(text)[0]
+            check({"counts", "computes", "pings", "pongs", "naps", "echo", "asks", "breeds"} <= set(names), str(list(names)))
+            if still and "stack ends here" in text:
+                torn += 1
+                last = re.search(r"(.*\n){6}.*stack ends here.*", text)[0]
+            done += 1
+    check(done >= AT_ONCE, f"only {done} dumps")
     status, out, err = end_of(p, timeout=seconds + 60)
     check(status == 0 and re.search(r"^done: ", out, re.M), f"status {status}: {out!r} {err!r}")
     check(torn * 20 <= done, f"{torn} of {done} dumps had a stack that could not be followed to its end: {torn and last!r}")
