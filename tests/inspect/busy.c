@@ -1,4 +1,4 @@
-/* busy.c SECONDS [STRANGE]: threads that do all that threads do, checked: what they count must be right at the end, however often
+/* busy.c SECONDS [STRANGE] (0: until standard input ends): threads that do all that threads do, checked: what they count must be right at the end, however often
  * somebody looks at them. With a second argument also: children, signal handlers, libraries that come and go. */
 #include "known.h"
 #include <dlfcn.h>
@@ -178,7 +178,11 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		t[n++] = start(strange, NULL, "strange");
 	say_ready();
-	usleep((useconds_t)(seconds * 1e6));
+	char byte;
+	if (seconds > 0)
+		usleep((useconds_t)(seconds * 1e6));
+	else if (read(0, &byte, 1) < 0) /* until standard input ends */
+		return 2;
 	stop = 1;
 	for (int i = 0; i < n; i++)
 		CHECK0(pthread_join(t[i], NULL));
