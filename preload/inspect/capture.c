@@ -143,6 +143,7 @@ static bool copy(struct capture *c)
 
 struct look {
 	struct capture *c;
+	void (*early)(struct capture *);
 	bool ok;
 };
 
@@ -157,12 +158,14 @@ static void look(const struct stop *st, void *arg)
 		c->nthreads = st->n;
 	}
 	l->ok = snapshot_take(c->t, &c->s) && copy(c);
+	if (l->ok && l->early && c->nthreads)
+		l->early(c);
 	c->stopped_ns = now_ns() - begin;
 }
 
-bool capture_take(const struct target *t, bool still, struct capture *c)
+bool capture_take(const struct target *t, bool still, void (*early)(struct capture *), struct capture *c)
 {
-	struct look l = { c, false };
+	struct look l = { c, early, false };
 	memset(c, 0, sizeof(*c));
 	c->t = t;
 	if (still)
@@ -182,8 +185,10 @@ bool capture_some(const struct target *t, const struct snapshot *s, const bool *
 
 static void free_copies(struct capture *c)
 {
-	for (size_t i = 0; c->c && i < c->s.ng; i++)
+	for (size_t i = 0; c->c && i < c->s.ng; i++) {
 		free(c->c[i].stack);
+		free(c->c[i].early);
+	}
 	free(c->c);
 	free(c->threads);
 }

@@ -9,7 +9,10 @@
 #define NEAR_BEFORE 48 /* bytes kept before and behind a word that is waited on: the lock that it is a part of */
 #define NEAR_SIZE 128
 
+struct stack;
+
 struct captured {
+	struct stack *early; /* walked while the process stood still; NULL: not */
 	uintptr_t lo; /* of the stack's copy */
 	size_t n;
 	unsigned char *stack;
@@ -30,8 +33,8 @@ struct capture {
 	int64_t stopped_ns;	 /* for how long */
 };
 
-/* False: the process is gone. `still`: stop it meanwhile. */
-bool capture_take(const struct target *t, bool still, struct capture *c);
+/* False: the process is gone. `still`: stop it meanwhile. `early`, unless NULL: what else is to be done before it goes on. */
+bool capture_take(const struct target *t, bool still, void (*early)(struct capture *), struct capture *c);
 void capture_free(struct capture *c);
 
 /* From a snapshot that was taken before and stays the caller's, of some G's, without stopping. */

@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "command.h"
 #include "lockreport.h"
+#include "stacks.h"
 #include "traceback.h"
 #include <signal.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static bool parse(int argc, char **argv, struct request *r)
 static int dump(struct target *t, struct symbols *sym, const struct request *r)
 {
 	struct capture c;
-	if (!capture_take(t, r->still, &c))
+	if (!capture_take(t, r->still, stacks_early, &c))
 		return fail("process %d: it ended", (int)t->pid);
 	if (r->print.only && !snapshot_g_by_goid(&c.s, r->print.only)) {
 		capture_free(&c);

@@ -196,12 +196,37 @@ static bool begin(struct stacks *k, const struct snap_g *sg, struct unwind *u)
 void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out)
 {
 	struct unwind u;
-	if (begin(k, g, &u))
+	if (captured_of(k->c, g)->early)
+		*out = *captured_of(k->c, g)->early;
+	else if (begin(k, g, &u))
 		walk(k, &u, &g->g, out);
 	else
 		*out = (struct stack){ .f = k->f, .end = k->c->not_stopped ? "it runs, and was not stopped"
 						  : "its kernel thread did not stop in time" };
 	k->now = NULL;
+}
+
+void stacks_early(struct capture *c)
+{
+	struct stacks *k = stacks_open(c);
+	for (size_t i = 0; k && i < c->s.ng; i++) {
+		struct stack st, *keep;
+		const struct snap_g *g = &c->s.g[i];
+		const struct stopped *t = capture_thread_of(c, &g->g);
+		const struct captured *x = &c->c[i];
+		if (!t || on_g0(c, &g->g, t) || (load_rlx(&g->g.status) == Gsyscall && t->regs.rsp - x->lo < x->n))
+			continue;
+		stack_of(k, g, &st);
+		keep = malloc(sizeof(*keep) + st.n * sizeof(*st.f));
+		if (!keep)
+			break;
+		*keep = st;
+		keep->f = (struct frame *)(keep + 1);
+		memcpy(keep->f, st.f, st.n * sizeof(*st.f));
+		c->c[i].early = keep;
+	}
+	if (k)
+		stacks_close(k);
 }
 
 void stack_of_context(struct stacks *k, uintptr_t at, struct stack *out)

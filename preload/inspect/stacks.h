@@ -27,6 +27,9 @@ struct stacks;
 struct stacks *stacks_open(const struct capture *c); /* NULL: out of memory */
 void stacks_close(struct stacks *k);
 
+/* For capture_take: walks the stacks of the G's that run, which may be in a handler on a stack that is not copied. */
+void stacks_early(struct capture *c);
+
 /* Of one G. *out lives until the next call. */
 void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out);
 /* From a signal's context (struct kuc at this address in the process). */
