@@ -29,6 +29,8 @@
 	X(pthread_mutex_timedlock, (pthread_mutex_t *l, const struct timespec *t), (l, t), TAKES)                       \
 	X(pthread_mutex_clocklock, (pthread_mutex_t *l, clockid_t c, const struct timespec *t), (l, c, t), TAKES)       \
 	X(pthread_mutex_unlock, (pthread_mutex_t *l), (l), RELEASES)                                                    \
+	X(pthread_mutex_destroy, (pthread_mutex_t *l), (l), FORGETS)                                                    \
+	X(pthread_rwlock_destroy, (pthread_rwlock_t *l), (l), FORGETS)                                                  \
 	X(pthread_rwlock_rdlock, (pthread_rwlock_t *l), (l), TAKES)                                                     \
 	X(pthread_rwlock_tryrdlock, (pthread_rwlock_t *l), (l), TRIES)                                                  \
 	X(pthread_rwlock_timedrdlock, (pthread_rwlock_t *l, const struct timespec *t), (l, t), TAKES)                   \
@@ -63,6 +65,8 @@ static inline bool taken(int err)
 #define AFTER_TRIES(l, err) AFTER_TAKES(l, err)
 #define BEFORE_RELEASES(l) lockcheck_releases((uintptr_t)(l))
 #define AFTER_RELEASES(l, err) ((void)(err))
+#define BEFORE_FORGETS(l) lockcheck_forgets((uintptr_t)(l))
+#define AFTER_FORGETS(l, err) ((void)(err))
 /* A condition variable's wait gives the mutex back and takes it again. */
 #define BEFORE_LENDS(l) lockcheck_releases((uintptr_t)(l))
 #define AFTER_LENDS(l, err) ((void)(err), lockcheck_took((uintptr_t)(l)))

@@ -8,7 +8,8 @@
  * Edges are only added, so the common look-up, that of an edge that exists, takes no lock. Reports are written into a
  * few slots; sysmon has the command print them (helper.c), which reads them from outside while the program runs on.
  *
- * A lock is known by its address: where memory is used again for another lock, an order that was never meant may be reported.
+ * A lock is known by its address, until it is destroyed: where memory is used again for another lock without that, an order
+ * that was never meant may be reported.
  * A try never waits, so it makes no edge, but what it got counts as held.
  */
 #include "lockcheck.h"
@@ -43,6 +44,7 @@ struct edge {
 	struct lockcheck_step s;
 	struct edge *next; /* with the same hash of s.held */
 	uint32_t mark;	   /* of the search that saw it last */
+	_Atomic bool gone; /* one of its locks was destroyed */
 };
 
 static struct lock edges_lock = LOCK_INIT(RankPrint);
@@ -209,7 +211,7 @@ static uint32_t way(uintptr_t at, uintptr_t to, struct edge **step, uint32_t dep
 	if (depth == 0)
 		return 0;
 	for (struct edge *e = load_rlx(&from[hash(at, 0) % EDGES]); e; e = e->next) {
-		if (e->s.held != at || e->mark == search || ++*looks > SEARCH_MOST)
+		if (e->s.held != at || load_rlx(&e->gone) || e->mark == search || ++*looks > SEARCH_MOST)
 			continue;
 		e->mark = search;
 		uint32_t n = e->s.wanted == to ? 1 : way(e->s.wanted, to, step, depth - 1, looks);
@@ -236,28 +238,39 @@ static void report_circle(const struct edge *now, struct edge **step, uint32_t n
 static void add_edge(struct g *g, const struct held *h, uintptr_t wanted)
 {
 	struct edge *step[LOCKCHECK_STEPS];
-	struct edge *e = rt_alloc(sizeof(*e));
+	struct edge *e = rt_alloc(sizeof(*e)), *spare = NULL;
 	e->s = (struct lockcheck_step){ .held = h->lock, .wanted = wanted, .goid = g->goid, .tid = g->tid, .took = h->took };
 	for (int i = 0; i < GNAME_LEN; i++)
 		e->s.name[i] = g->name[i];
 	stack_here(&e->s.wants);
 	lock(&edges_lock);
 	struct edge *_Atomic *place = place_of(h->lock, wanted);
-	if (load_rlx(place) || nedges >= EDGES / 4 * 3) { /* another thread was faster, or there is no room */
+	struct edge *old = load_rlx(place);
+	if (old ? !load_rlx(&old->gone) : nedges >= EDGES / 4 * 3) { /* another thread was faster, or there is no room */
 		unlock(&edges_lock);
 		rt_free(e, sizeof(*e));
 		return;
 	}
-	if (++nedges == EDGES / 4 * 3)
+	if (!old && ++nedges == EDGES / 4 * 3)
 		rt_printf(rt_opt.logfd, "preloom: lockcheck: %u pairs of locks are known; new ones are not looked at\n", nedges);
+	if (old) { /* the same places in memory, other locks */
+		old->s = e->s;
+		spare = e;
+		e = old;
+	}
 	uint32_t looks = 0;
 	search++;
 	uint32_t n = way(wanted, h->lock, step, LOCKCHECK_STEPS - 1, &looks);
-	struct edge *_Atomic *head = &from[hash(h->lock, 0) % EDGES];
-	e->next = load_rlx(head);
-	store_rel(head, e);
-	store_rel(place, e);
+	if (old) {
+		store_rel(&e->gone, false);
+	} else {
+		struct edge *_Atomic *head = &from[hash(h->lock, 0) % EDGES];
+		e->next = load_rlx(head);
+		store_rel(head, e);
+		store_rel(place, e);
+	}
 	unlock(&edges_lock);
+	rt_free(spare, sizeof(*spare));
 	if (n)
 		report_circle(e, step, n);
 }
@@ -268,9 +281,25 @@ void lockcheck_wants(uintptr_t lock)
 	struct lockcheck_thread *t = g ? thread_of(g) : NULL;
 	if (!t || t->n == 0 || find_held(t, lock))
 		return;
-	for (uint32_t i = 0; i < t->n; i++)
-		if (!load_acq(place_of(t->h[i].lock, lock)))
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct edge *e = load_acq(place_of(t->h[i].lock, lock));
+		if (!e || load_rlx(&e->gone))
 			add_edge(g, &t->h[i], lock);
+	}
+}
+
+/* Its memory may become another lock. */
+void lockcheck_forgets(uintptr_t which)
+{
+	if (!current())
+		return;
+	lock(&edges_lock);
+	for (uint32_t i = 0; i < EDGES && nedges; i++) {
+		struct edge *e = load_rlx(&edges[i]);
+		if (e && (e->s.held == which || e->s.wanted == which))
+			store_rlx(&e->gone, true);
+	}
+	unlock(&edges_lock);
 }
 
 void lockcheck_took(uintptr_t lock)

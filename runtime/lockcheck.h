@@ -34,6 +34,7 @@ struct lockcheck_report {
 void lockcheck_wants(uintptr_t lock);
 void lockcheck_took(uintptr_t lock);
 void lockcheck_releases(uintptr_t lock);
+void lockcheck_forgets(uintptr_t which); /* it is destroyed */
 
 void lockcheck_tick(void);  /* sysmon: starts what prints reports */
 void lockcheck_flush(void); /* before the end of the process: prints what is left */

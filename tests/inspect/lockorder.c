@@ -68,6 +68,18 @@ static void *correct(void *arg)
 			pthread_mutex_unlock(&r);
 		pthread_rwlock_unlock(&table_lock);
 	}
+	/* The same memory, other locks: the order of those before does not count. */
+	for (int i = 0; i < 4; i++) {
+		pthread_mutex_t m[2];
+		pthread_mutex_init(&m[0], NULL);
+		pthread_mutex_init(&m[1], NULL);
+		pthread_mutex_lock(&m[i % 2]);
+		pthread_mutex_lock(&m[!(i % 2)]);
+		pthread_mutex_unlock(&m[0]);
+		pthread_mutex_unlock(&m[1]);
+		pthread_mutex_destroy(&m[0]);
+		pthread_mutex_destroy(&m[1]);
+	}
 	clock_gettime(CLOCK_REALTIME, &ts);
 	ts.tv_sec++;
 	pthread_mutex_lock(&lock_c);
