@@ -315,7 +315,6 @@ _Noreturn void sysmon(void)
 	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now, last_try = now;
 	struct pace pace = { .since = now };
 	int idle = 0; /* looks in a row that found nothing to do */
-	control_begin(getm()->procid);
 	for (;;) {
 		delay = next_delay(delay, idle, pace.often, now);
 		note_sleep(&sched.sysmonnote, delay);
@@ -366,4 +365,5 @@ void sysmon_start(void)
 	sysmon_m.sysmon = true;
 	if (os_newm(&sysmon_m) < 0)
 		throw("cannot start sysmon: no kernel thread to be had");
+	control_begin(sysmon_m.procid); /* now: it may not get a CPU for a while */
 }
