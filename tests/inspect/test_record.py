@@ -213,3 +213,32 @@ def test_bad_arguments(t):
     t.one_line(r"preloom record: --frob: unknown option.*", "record", "--frob", "x", status=2)
     t.one_line(r"preloom record: -o: value missing", "record", "-o", status=2)
     t.one_line(r"preloom record: process 999999999: no such process", "record", "999999999")
+
+
+def test_a_program_with_a_life_of_its_own(t):
+    """It handles the signal that ends the recording, forks, and loads a library while it is recorded."""
+    source = """
+import ctypes, os, signal, sys, threading, time
+def leave(*_):
+    print("left", flush=True)
+    sys.exit(6)
+signal.signal(signal.SIGINT, leave)
+def work():
+    while True:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        ctypes.CDLL("libz.so.1").zlibVersion()
+        time.sleep(0.01)
+threading.Thread(target=work, daemon=True).start()
+print("ready", flush=True)
+while True:
+    time.sleep(1)
+"""
+    p = started(t, "--", "python3", "-c", source)
+    os.killpg(p.pid, signal.SIGINT)
+    out, err = p.communicate(timeout=30)
+    t.check(p.returncode == 6 and out == "left\n", f"{p.returncode} {out!r} {err}")
+    t.check("2 threads, to its end" in err and "lost" not in err, err)
+    t.check(data_of(os.path.join(t.dir, "r.html"))["threads_total"] == 2, err)
