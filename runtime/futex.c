@@ -202,14 +202,15 @@ void futex_init(void)
 		lock_set_rank(&buckets[i].lock, RankFutex);
 }
 
-/* Writes only where there is something: in the child of a fork each page that is written to is copied. */
+/* Writes only where there is something: in the child of a fork each page that is written to is copied. Another M may have been in
+ * the middle of a change, so one of the two may be set alone. */
 void futex_reset(void)
 {
 	for (uint32_t i = 0; i < NBUCKETS; i++) {
 		struct futexbucket *b = &buckets[i];
 		if (load_rlx(&b->lock.v))
 			store_rlx(&b->lock.v, 0);
-		if (b->head)
+		if (b->head || b->tail)
 			b->head = b->tail = NULL;
 	}
 	futex_init();

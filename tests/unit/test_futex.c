@@ -158,6 +158,22 @@ START_TEST(of_many_none_is_next)
 }
 END_TEST
 
+/* The other M was between the two halves of a change when the process was copied. */
+START_TEST(a_fork_leaves_no_half_of_a_queue)
+{
+	fake_start(1);
+	struct futexbucket *b = futex_bucket((uintptr_t)&word);
+	struct futexw stale = { 0 };
+	b->head = NULL;
+	b->tail = &stale;
+	futex_reset();
+	ck_assert_ptr_null(b->tail);
+	struct waiter *w = waiters(1);
+	ck_assert_int_eq(futex_wake((uintptr_t)&word, 1, ~0u), 1);
+	(void)w;
+}
+END_TEST
+
 START_TEST(a_thread_without_an_m_may_wake)
 {
 	fake_start(2); /* with one P nobody but its holder comes near a queue */
@@ -244,5 +260,5 @@ END_TEST
 UNIT_MAIN("futex", another_value_does_not_wait, an_address_that_faults, a_wake_ends_the_wait, first_come_first_served,
 	  only_waiters_of_the_address, bits_must_meet, a_timeout, a_wake_stops_the_clock,
 	  no_wake_is_lost_on_one_that_timed_out, a_signal, a_signal_that_came_before, one_that_is_woken_is_next,
-	  of_many_none_is_next, a_thread_without_an_m_may_wake, waitv_says_which_word, waitv_with_another_value,
+	  of_many_none_is_next, a_fork_leaves_no_half_of_a_queue, a_thread_without_an_m_may_wake, waitv_says_which_word, waitv_with_another_value,
 	  waitv_with_a_timeout)
