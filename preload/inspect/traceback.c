@@ -65,7 +65,8 @@ static void keep(struct print *p, size_t i, const struct stack *st)
 	}
 	for (const char *s = p->reasons[i].state; *s; s++)
 		h = mix(h, (unsigned char)*s);
-	it->hash = mix(h, p->reasons[i].object);
+	/* Each may wait for an object of its own: the first one's is told. */
+	it->hash = mix(h, p->reasons[i].owner ? p->reasons[i].owner->g.goid : 0);
 	it->left_out = st->left_out;
 	it->cut = st->cut;
 	it->end = st->end;
