@@ -12,7 +12,7 @@
 	X(sites, FLAG, 0, 0, 1, "list the rewritten system-call sites at activation")                             \
 	X(schedtrace, NUMBER, 0, 0, 86400000, "print the scheduler's state every N ms, in Go's format")           \
 	X(scheddetail, FLAG, 0, 0, 1, "with schedtrace: a line for every P, M and G")                             \
-	X(chaos, NUMBER, 0, 0, INT64_MAX, "preempt at random and shuffle queues, from this seed (for tests)")     \
+	X(chaos, NUMBER, 0, 0, INT64_MAX, "preempt at random, shuffle queues, change GOMAXPROCS, from this seed (for tests)")\
 	X(maxthreads, NUMBER, 10000, 2, 1000000, "bound on kernel threads")                                       \
 	X(deadlock, FLAG, 1, 0, 1, "when every thread waits for ever: report it and exit with status 2")          \
 	X(lockcheck, FLAG, 0, 0, 1, "report locks that are taken in different orders, and those held for long")    \

@@ -73,7 +73,8 @@ static bool take(struct p *pp, bool kick)
 	case Pidle:
 		return take_from_idle_list(pp);
 	case Psyscall:
-		return p_retake(pp, Pdead);
+		/* At the bound on M's the call is ended instead, and the P given up when the G is back on it. */
+		return !bound_retake(pp) && p_retake(pp, Pdead);
 	case Prunning:
 		if (kick)
 			preempt_one(pp);

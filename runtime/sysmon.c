@@ -304,10 +304,16 @@ static void trace_if_due(int64_t *last, int64_t now)
 	schedtrace(rt_opt.scheddetail);
 }
 
-static void chaos(void)
+/* Preempts at random, and changes GOMAXPROCS all the time, up to twice what it was. */
+static void chaos(int64_t now)
 {
+	static int first, target;
 	if (m_fastrand(&sysmon_m) % 4 == 0)
 		preempt_one(&allp[m_fastrand(&sysmon_m) % (uint32_t)sched.gomaxprocs]);
+	if (!first)
+		first = target = sched.gomaxprocs;
+	if (procresize_step(target, now) && m_fastrand(&sysmon_m) % 64 == 0)
+		target = 1 + (int)(m_fastrand(&sysmon_m) % (uint32_t)(2 * first));
 }
 
 _Noreturn void sysmon(void)
@@ -336,7 +342,7 @@ _Noreturn void sysmon(void)
 		pace_update(&pace, now);
 		idle = acted ? 0 : idle + 1;
 		if (rt_opt.chaos)
-			chaos();
+			chaos(now);
 		trace_if_due(&last_trace, now);
 		if (rt_opt.lockcheck)
 			lockcheck_tick();
