@@ -34,6 +34,12 @@ struct control {
 };
 extern struct control control;
 
+/* Something is asked for, or being done. */
+static inline bool control_pending(void)
+{
+	return load_acq(&control.request) != load_rlx(&control.done);
+}
+
 struct ksiginfo;
 bool control_rings(const struct ksiginfo *info); /* in the signal handler: is this a doorbell? */
 void control_begin(int tid);	/* sysmon begins */

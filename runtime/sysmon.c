@@ -195,7 +195,7 @@ static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
 	uint64_t n = count_switches();
-	bool deep = n == seen && !load_rlx(&sched.nwaitm);
+	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !control_pending();
 	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;

@@ -128,14 +128,16 @@ static void simulate(int procs, uint32_t s)
 	}
 	ck_assert_int_eq(total, NG * ROUNDS);
 	fake_until(fake.now + 100 * MSEC);
-	ck_assert_uint_eq(load_rlx(&sched.npidle), (uint32_t)procs);
+	if (!rt_opt.chaos)
+		ck_assert_int_eq(sched.gomaxprocs, procs);
+	ck_assert_uint_eq(load_rlx(&sched.npidle), (uint32_t)sched.gomaxprocs);
 	ck_assert_uint_eq(load_rlx(&sched.nmspinning), 0);
 	ck_assert_uint_eq(load_rlx(&sched.runqsize), 0);
 	ck_assert_uint_eq(load_rlx(&sched.nwaitm), 0);
 	ck_assert_int_eq(load_rlx(&sched.nmblocked), 0);
 	ck_assert_uint_le(sched.nm, sched.maxm);
 	ck_assert_int_eq(timers_next(), 0);
-	for (int i = 0; i < procs; i++)
+	for (int i = 0; i < MAXPROCS; i++)
 		ck_assert(runq_empty(&allp[i]));
 }
 
