@@ -173,7 +173,7 @@ static void on_trap(int sig, siginfo_t *info, void *uc)
 	(void)sig, (void)info;
 	if (budget == 0 || --budget == 0)
 		((ucontext_t *)uc)->uc_mcontext.gregs[REG_EFL] &= ~0x100L;
-	if (n++ % 7 == 0 || n < 5000) /* libunwind takes its time */
+	if (n++ % 17 == 0 || n < 3000) /* libunwind takes its time */
 		compare(uc);
 }
 
@@ -222,7 +222,7 @@ START_TEST(every_instruction_of_cxx)
 {
 	load_objects();
 	handle(SIGTRAP, 0, on_trap);
-	budget = 400000;
+	budget = 120000;
 	trap_flag(true);
 	unwind_cxx(4);
 	trap_flag(false);
@@ -237,7 +237,7 @@ START_TEST(with_the_cache)
 	load_objects();
 	space.cache = &cache;
 	handle(SIGTRAP, 0, on_trap);
-	budget = 100000;
+	budget = 60000;
 	trap_flag(true);
 	c_code(3);
 	c_code(4);
