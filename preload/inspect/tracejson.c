@@ -15,6 +15,7 @@
 enum { PidP = 1, PidG = 2, PidM = 3 };
 
 #define MAX_M 65536
+#define FLOW_ROOM 1024 /* a flow, and the interval that it leads to */
 #define COUNTER_NS 100000 /* how often the numbers of G's by state are written */
 
 struct tracejson {
@@ -70,12 +71,18 @@ __attribute__((format(printf, 6, 7))) static void event(struct tracejson *j, cha
 	j->written += (uint64_t)(n > 0 ? n : 0) + (uint64_t)(k > 0 ? k : 0) + 1;
 }
 
-static bool full(struct tracejson *j)
+/* Is there no room for this many bytes? */
+static bool full_for(struct tracejson *j, uint64_t more)
 {
-	if (j->written < j->limit)
+	if (j->written + more < j->limit)
 		return false;
 	j->dropped++;
 	return true;
+}
+
+static bool full(struct tracejson *j)
+{
+	return full_for(j, 0);
 }
 
 /* Bytes that JSON does not take as they are, or that are no UTF-8 for sure, become a dot. */
@@ -187,7 +194,7 @@ static void on_end(void *ctx, struct trace_g *g, uint64_t ticks)
 static void on_ready(void *ctx, struct trace_g *by, struct trace_g *g, uint64_t ticks)
 {
 	struct tracejson *j = ctx;
-	if (!by || full(j))
+	if (!by || full_for(j, FLOW_ROOM))
 		return;
 	unsigned long id = ++j->flows;
 	event(j, 's', PidG, by->goid, ticks, ",\"name\":\"ready\",\"cat\":\"flow\",\"id\":%lu", id);
