@@ -444,6 +444,8 @@ bool stack_contains(uintptr_t addr);
 bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi);
 int stack_protect(uintptr_t addr, size_t size, int prot);
 int stack_guard(uintptr_t lo, size_t n);
+bool stack_is_cooling(void);
+void stack_tick(int64_t now);
 void stack_lock(void);
 void stack_unlock(void);
 

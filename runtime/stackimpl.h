@@ -27,7 +27,7 @@ struct region {
 	size_t size;	    /* bytes of a slot */
 	uint32_t used;	    /* slots handed out at least once */
 	uint32_t nslots;
-	uint32_t warm, clean; /* free slots */
+	uint32_t cooling, warm, clean; /* free slots */
 	uint32_t ahead;	    /* how many were last made ready at a time */
 	struct slot *slots;
 };

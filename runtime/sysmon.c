@@ -195,7 +195,7 @@ static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
 	uint64_t n = count_switches();
-	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !control_pending();
+	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !control_pending() && !stack_is_cooling();
 	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
@@ -337,6 +337,7 @@ _Noreturn void sysmon(void)
 		bool acted = control_work(now);
 		acted |= retake(now);
 		retry_calls(&last_try, now);
+		stack_tick(now);
 		poll_if_stale(pace.often, now);
 		sig_tick();
 		pace_update(&pace, now);

@@ -137,6 +137,55 @@ START_TEST(what_is_freed_does_not_stay_in_memory)
 }
 END_TEST
 
+/* With sysmon they cool first: as they were, taken again before clean ones, and given back when nobody took them. */
+START_TEST(many_freed_stacks_cool)
+{
+	enum { N = 400 };
+	static char *p[N];
+	fake_start(1);
+	sched.sysmon_started = true;
+	stack_tick(fake.now);
+	for (int i = 0; i < N; i++) {
+		p[i] = get(SIZE);
+		p[i][SIZE - 1] = p[i][SIZE / 2] = 1;
+	}
+	for (int i = 0; i < N; i++)
+		stack_free((uintptr_t)p[i], SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_DONTNEED], 0);
+	ck_assert(stack_is_cooling());
+	for (int i = 0; i < 50; i++)
+		check_zero(p[i] = get(SIZE), SIZE);
+	stack_tick(fake.now + 100 * MSEC);
+	int before = fake.madvises[MADV_DONTNEED];
+	stack_tick(fake.now + 199 * MSEC);
+	ck_assert_int_eq(fake.madvises[MADV_DONTNEED], before);
+	for (int i = 0; i < 20; i++)
+		stack_tick(fake.now + (200 + i) * MSEC);
+	ck_assert_int_gt(fake.madvises[MADV_DONTNEED], before);
+	ck_assert(!stack_is_cooling());
+	for (int i = 0; i < N - 50; i++)
+		check_zero(get(SIZE), SIZE);
+}
+END_TEST
+
+START_TEST(those_that_are_taken_again_and_again_stay)
+{
+	enum { N = 200 };
+	static char *p[N];
+	fake_start(1);
+	sched.sysmon_started = true;
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < N; i++)
+			p[i] = get(SIZE);
+		int cooled = fake.madvises[MADV_DONTNEED];
+		for (int i = 0; i < N; i++)
+			stack_free((uintptr_t)p[i], SIZE);
+		stack_tick(fake.now + round * 100 * MSEC);
+		ck_assert_msg(fake.madvises[MADV_DONTNEED] == cooled, "round %d: %d, %d", round, fake.madvises[MADV_DONTNEED], cooled);
+	}
+}
+END_TEST
+
 START_TEST(bounds_of_a_stack)
 {
 	uintptr_t lo, hi;
@@ -302,6 +351,7 @@ END_TEST
 
 UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_zero, many_freed_stacks_are_zero,
 	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
+	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
 	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
 	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
