@@ -44,6 +44,7 @@ int main(void)
 #pragma omp critical
             count++;
         }
+#pragma omp barrier /* a critical section and an atomic update do not exclude each other */
 #pragma omp atomic
         count += 1000;
     }
