@@ -122,7 +122,7 @@ void top_view_summary(struct top_text *t, const struct top *d)
 	uint32_t local = 0;
 	for (int i = 0; i < d->np; i++)
 		local += load_rlx(&d->p[i].p->runqtail) - load_rlx(&d->p[i].p->runqhead) + (load_rlx(&d->p[i].p->runnext) != NULL);
-	top_view_add(t, StyleTitle, "preload top: process %d (%s), up %s, gomaxprocs %d, CPU %.1f %%%s", (int)d->t->pid, d->comm,
+	top_view_add(t, StyleTitle, "preloom top: process %d (%s), up %s, gomaxprocs %d, CPU %.1f %%%s", (int)d->t->pid, d->comm,
 		     clock_time(d->now.now - s->start_ns).s, d->np, d->cpu, process_state(d->state));
 	add_waits(t, d);
 	top_view_add(t, StylePlain,
