@@ -43,9 +43,10 @@ void sig_kick(struct m *m)
 
 bool sig_kicked(struct m *m, int sig, const struct ksiginfo *info)
 {
-	if (sig != preempt_signal || info->code != CODE_TKILL || info->pid != sig_pid)
+	if ((sig != preempt_signal && sig != SIG_CANCEL) || info->code != CODE_TKILL || info->pid != sig_pid)
 		return false;
-	atomic_exchange(&m->kicked, 0);
+	if (sig == preempt_signal)
+		atomic_exchange(&m->kicked, 0);
 	return true;
 }
 
@@ -226,13 +227,15 @@ bool sig_inbox_overflown(void)
 	return load_acq(&overflowed) != 0;
 }
 
-/* M's that found the inbox full block a signal; any signal makes them unblock it. */
+/* M's that found the inbox full block a signal; any other signal makes them unblock it. A kick would not do: the program may
+ * have sent that very signal. glibc's own for pthread_cancel is never sent in earnest, since tgkill is a shim. */
 static void after_overflow(void)
 {
 	if (!atomic_exchange(&overflowed, 0))
 		return;
 	for (struct m *m = sched.allm; m; m = m->alllink)
-		sig_kick(m);
+		if (m->procid)
+			os_tgkill(m->procid, SIG_CANCEL);
 }
 
 /* Where a signal from the kernel goes whose handler could not tell. */
@@ -269,8 +272,13 @@ void sig_drain(void)
  * the only one that its handler tells anything. */
 bool sig_told(struct g *g)
 {
-	atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrInbox);
+	uint32_t was = atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrInbox);
 	sig_drain();
+	/* Another M may have taken our signal out of the inbox, but not told us yet: SIGPIPE shall come before the call returns. */
+	if (was == IntrInbox && !load_acq(&g->interrupt)) {
+		lock(&siglock);
+		unlock(&siglock);
+	}
 	return load_acq(&g->interrupt) != 0;
 }
 
