@@ -166,7 +166,11 @@ static bool wait_done(const struct target *t, struct control *c)
 static bool request(const struct target *t, struct control *c)
 {
 	char s = state_of(t->pid);
-	if (!t->h.control || !target_read(t, block(t, 0), c, sizeof(*c))) {
+	if (t->h.control && !target_read(t, block(t, 0), c, sizeof(*c))) {
+		fail("process %d: it has ended", (int)t->pid);
+		return false;
+	}
+	if (!t->h.control) {
 		fail("process %d: it has no thread that could answer (a child that made none since its fork)", (int)t->pid);
 		return false;
 	}

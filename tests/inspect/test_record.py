@@ -224,6 +224,7 @@ def leave(*_):
     sys.exit(6)
 signal.signal(signal.SIGINT, leave)
 def work():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the children shall not leave that way
     while True:
         pid = os.fork()
         if pid == 0:
