@@ -25,7 +25,7 @@ static int64_t nhandlers; /* our share of sched.nhandlers */
 
 static bool always_ours(int sig)
 {
-	return sig == SIGSEGV || sig == SIGBUS || sig == preempt_signal;
+	return sig == SIGSEGV || sig == SIGBUS || sig == preempt_signal || sig == SIG_CANCEL;
 }
 
 /* They end the process, and nobody but preloom need notice. */
@@ -75,7 +75,7 @@ static void install(int sig)
 		k.mask = ~SIG_SYNC;
 		if (sigbit(sig) & SIG_SYNC)
 			k.flags |= SA_NODEFER;
-		if (sig == preempt_signal)
+		if (sig == preempt_signal || sig == SIG_CANCEL) /* ours mean no interruption */
 			k.flags |= SA_RESTART;
 		ours |= sigbit(sig);
 	} else {

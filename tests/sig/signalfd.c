@@ -61,7 +61,7 @@ static void *poller(void *arg)
 static void *idle(void *arg)
 {
     (void)arg;
-    usleep(700000);
+    usleep(1500000);
     return NULL;
 }
 
@@ -76,17 +76,17 @@ static void *unblocks(void *arg)
 static void round_of_tests(void)
 {
     pthread_t t = start(reader, NULL);
-    usleep(20000);
+    usleep(100000);
     send_from_child(SIGUSR1);
-    usleep(20000);
+    usleep(100000);
     kill(getpid(), SIGUSR1);
-    usleep(20000);
+    usleep(100000);
     kill(getpid(), SIGUSR2);
     join(t);
     t = start(poller, NULL);
-    usleep(20000);
+    usleep(100000);
     send_from_child(SIGUSR2);
-    usleep(20000);
+    usleep(100000);
     kill(getpid(), SIGUSR2);
     join(t);
     kill(getpid(), SIGUSR1);
