@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -15,7 +16,7 @@
 
 #define EMULATED 4711
 
-static volatile sig_atomic_t emulated;
+static atomic_int emulated;
 
 /* As the sandboxes of browsers do: the arguments are read from the context, the result is written to it. */
 static void on_sys(int sig, siginfo_t *info, void *context)
