@@ -68,6 +68,8 @@ int main(void)
         join(t[i]);
     close(ask[1]);
     CHECK(waitpid(pid, NULL, 0) == pid);
-    printf("%d signals, %d elsewhere\n", (int)in_main, (int)elsewhere);
+    /* The kernel itself gives one to another thread now and then, when it finds the main one stopped for a signal already. */
+    CHECK(elsewhere <= SIGNALS / 20);
+    printf("%d signals, nearly all to the main thread\n", (int)(in_main + elsewhere));
     return 0;
 }
