@@ -329,6 +329,11 @@ static const char *check_header(struct target *t)
 	return NULL;
 }
 
+static const char *no_memory(pid_t pid)
+{
+	return say("process %d: it has no memory of its own (a kernel thread, or it is ending)%s", pid, "");
+}
+
 struct target *target_open(pid_t pid, const char **why)
 {
 	struct target *t = calloc(1, sizeof(*t));
@@ -343,11 +348,15 @@ struct target *target_open(pid_t pid, const char **why)
 	else if (!target_reload_maps(t))
 		*why = errno == ENOENT || errno == ESRCH ? say("process %d: no such process%s", pid, "") : refused(pid);
 	else if (t->nmaps == 0)
-		*why = say("process %d: it has no memory of its own (a kernel thread, or it is ending)%s", pid, "");
-	else
+		*why = no_memory(pid);
+	else {
 		*why = find_header(t);
-	if (!*why)
-		*why = check_header(t);
+		if (!*why)
+			*why = check_header(t);
+		/* A process that ends while it is being read looks as if it were unreadable or strange. */
+		if (*why && (!target_reload_maps(t) || t->nmaps == 0))
+			*why = no_memory(pid);
+	}
 	if (*why) {
 		target_close(t);
 		return NULL;

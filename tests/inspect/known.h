@@ -18,11 +18,15 @@
 		}                                                                      \
 	} while (0)
 
+/* A thread that has its name from its first instruction on: it inherits the name of the thread that makes it. */
 static inline pthread_t start(void *(*fn)(void *), void *arg, const char *name)
 {
+	char own[16];
 	pthread_t t;
+	CHECK0(pthread_getname_np(pthread_self(), own, sizeof(own)));
+	CHECK0(pthread_setname_np(pthread_self(), name));
 	CHECK0(pthread_create(&t, NULL, fn, arg));
-	pthread_setname_np(t, name); /* fails if it has ended already */
+	CHECK0(pthread_setname_np(pthread_self(), own));
 	return t;
 }
 

@@ -1,17 +1,21 @@
 """Every command that takes a process id says in one line what is wrong with one."""
 import os
+import random
+import re
 import shutil
 import subprocess
+import threading
 
 import harness
 
-COMMANDS = (("dump",), ("top", "-b", "-n", "1"), ("set", "gomaxprocs=2"), ("version",))
+COMMANDS = (("dump",), ("top", "-b", "-n", "1"), ("set", "gomaxprocs=2"), ("version",),
+            ("profile", "--seconds", "1"), ("trace", "--seconds", "1"), ("record", "--seconds", "1"))
 
 
 def test_no_such_process(t):
     for c in COMMANDS:
-        for bad in ("x", "0", "-1", "1x", "99999999999"):
-            t.one_line(rf"preloom {c[0]}: {bad}: (not a process id|unknown option).*", *c, bad, status=None)
+        for bad in ("x", "0", "-1", "1x", "99999999999") if c[0] != "record" else ():  # to record, a word is a program
+            t.one_line(rf"preloom {c[0]}: {bad}: (not a process id|.*unknown option).*", *c, bad, status=None)
         t.one_line(rf"preloom {c[0]}: process 4194300: no such process", *c, "4194300")
 
 
@@ -67,6 +71,19 @@ def test_other_version(t):
         p = t.start(program, 3, preloom=False, env={"LD_PRELOAD": copy})
         for c in COMMANDS:
             t.one_line(rf"preloom {c[0]}: process {p.pid}: {line}", *c, p.pid)
+
+
+def test_ends_meanwhile(t):
+    """A process that ends while it is looked at is said to end, not to be strange or forbidden."""
+    program = t.compile("mixed.c")
+    for i in range(60):
+        p = t.start(program, 3)
+        killer = threading.Timer(random.uniform(0.001, 0.015), p.popen.kill)
+        killer.start()
+        t.preloom(*(("dump",), ("set", "gomaxprocs=2"), ("version",))[i % 3], p.pid, status=None)
+        killer.join()
+        t.check(not re.search("another|not permitted|not loaded", t.err), t.err)
+        p.end()
 
 
 def test_fork_child_without_threads(t):
