@@ -369,6 +369,7 @@ bool activate(void)
 	dlhook_install(rewrite_new);
 	profopt_start();
 	inspect_from_start();
+	inspect_ready();
 	const char *no_locks = options.lockcheck ? locks_watch() : "";
 	rt_opt.lockcheck = !no_locks;
 	if (no_locks && *no_locks)

@@ -15,7 +15,7 @@
 	X(help, "[COMMAND]", "say how a command is used")
 
 #define COMMANDS_INSPECT(X)                                                   \
-	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--repeat N] [--system] PID", "print what every thread of a process does") \
+	X(dump, "[--goroutine N] [--no-stacks] [--no-stop] [--repeat N] [--system] [--times] PID", "print what every thread of a process does") \
 	X(profile, "[--type cpu|block|mutex|threads|wall] [--seconds N] [--rate N] [--format pprof|folded|svg|top] [--per-thread] [-o FILE] PID", \
 	  "find out what a process spends its time on, or waits for")                  \
 	X(set, "gomaxprocs=N PID", "change how many kernel threads run a process's threads, 1 to 1024") \

@@ -33,6 +33,10 @@ void inspect_init(uintptr_t text_lo, uintptr_t text_hi)
 	h->objtab = (uintptr_t)&objtab;
 	h->trace = (uintptr_t)&tracebuf;
 	h->ending = (uintptr_t)&ending;
+}
+
+void inspect_ready(void)
+{
 	atomic_thread_fence(memory_order_release); /* the rest is there before the mark that says so */
-	h->activated = 1;
+	preloom_inspect.activated = 1;
 }

@@ -74,6 +74,7 @@ static inline uint64_t inspect_layout(void)
 }
 
 void inspect_init(uintptr_t text_lo, uintptr_t text_hi); /* at activation */
+void inspect_ready(void); /* at its end: objects and trampolines are known, so stacks can be followed */
 
 /* g.c: where the table of G's is */
 void g_describe_table(struct inspect_header *h);

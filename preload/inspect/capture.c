@@ -9,19 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #define STACKS_MAX (192UL << 20) /* for all copies together */
 #define STACK_MOST 16384UL
 #define STACK_LEAST 1024UL
 #define BATCH 256
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 const struct stopped *capture_thread_of(const struct capture *c, const struct g *g)
 {
@@ -94,16 +86,22 @@ static void copy_piece(struct capture *c, uintptr_t (*where)(const struct g *), 
 	size_t *who = calloc(n + 1, sizeof(*who));
 	for (size_t i = 0; addr && buf && ok && who && i < n; i++) {
 		uintptr_t at = where(&c->s.g[i].g);
+		struct captured *x = &c->c[i];
 		if (!at || (c->wanted && !c->wanted[i]))
 			continue;
+		if (at >= x->lo && size <= x->n && at - x->lo <= x->n - size) {
+			memcpy((char *)x + offset, x->stack + (at - x->lo), size);
+			*(bool *)((char *)x + flag) = true;
+			continue;
+		}
 		addr[k] = at;
-		buf[k] = (char *)&c->c[i] + offset;
+		buf[k] = (char *)x + offset;
 		who[k++] = i;
 	}
 	if (k)
 		target_read_many(c->t, addr, buf, k, size, ok);
 	for (size_t j = 0; j < k; j++)
-		*((char *)&c->c[who[j]] + flag) = ok[j];
+		*(bool *)((char *)&c->c[who[j]] + flag) = ok[j];
 	free(addr);
 	free(buf);
 	free(ok);
@@ -143,7 +141,8 @@ static bool copy(struct capture *c)
 
 struct look {
 	struct capture *c;
-	void (*early)(struct capture *);
+	capture_early early;
+	void *arg;
 	bool ok;
 };
 
@@ -151,25 +150,23 @@ static void look(const struct stop *st, void *arg)
 {
 	struct look *l = arg;
 	struct capture *c = l->c;
-	int64_t begin = now_ns();
 	c->not_stopped = st->n ? NULL : st->why ? st->why : "it was not asked for";
 	if (st->n && (c->threads = malloc(st->n * sizeof(*c->threads)))) {
 		memcpy(c->threads, st->t, st->n * sizeof(*c->threads));
 		c->nthreads = st->n;
 	}
 	l->ok = snapshot_take(c->t, &c->s) && copy(c);
-	if (l->ok && l->early && c->nthreads)
-		l->early(c);
-	c->stopped_ns = now_ns() - begin;
+	if (l->ok && l->early)
+		l->early(c, l->arg);
 }
 
-bool capture_take(const struct target *t, bool still, void (*early)(struct capture *), struct capture *c)
+bool capture_take(const struct target *t, bool still, capture_early early, void *arg, struct capture *c)
 {
-	struct look l = { c, early, false };
+	struct look l = { c, early, arg, false };
 	memset(c, 0, sizeof(*c));
 	c->t = t;
 	if (still)
-		stop_run(t->pid, look, &l);
+		c->stopped_ns = stop_run(t->pid, look, &l);
 	else
 		look(&(struct stop){ 0 }, &l);
 	if (!l.ok)

@@ -34,7 +34,8 @@ struct capture {
 };
 
 /* False: the process is gone. `still`: stop it meanwhile. `early`, unless NULL: what else is to be done before it goes on. */
-bool capture_take(const struct target *t, bool still, void (*early)(struct capture *), struct capture *c);
+typedef void (*capture_early)(struct capture *c, void *arg);
+bool capture_take(const struct target *t, bool still, capture_early early, void *arg, struct capture *c);
 void capture_free(struct capture *c);
 
 /* From a snapshot that was taken before and stays the caller's, of some G's, without stopping. */

@@ -8,14 +8,18 @@
 #include "lockreport.h"
 #include "stacks.h"
 #include "traceback.h"
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#define HEAP_STEP (1 << 20)
+
 struct request {
 	struct traceback_options print;
-	bool still;
+	bool still, times;
 	long repeat;
 	const char *pid;
 	bool inside; /* asked for by the process itself, see runtime/helper.c */
@@ -52,6 +56,8 @@ static bool parse(int argc, char **argv, struct request *r)
 			r->print.stacks = false;
 		} else if (!strcmp(argv[i], "--no-stop")) {
 			r->still = false;
+		} else if (!strcmp(argv[i], "--times")) {
+			r->times = true;
 		} else if (!strcmp(argv[i], "--goroutine")) {
 			if (!parse_number(argv[i], argv[i + 1], 1, 1e18, &n))
 				return false;
@@ -79,10 +85,22 @@ static bool parse(int argc, char **argv, struct request *r)
 	return r->pid != NULL;
 }
 
-static int dump(struct target *t, struct symbols *sym, const struct request *r)
+/* All that is copied while the process stands still is copied once before, so that the heap has grown by then. */
+static void rehearse(struct target *t, struct stacks *k)
 {
 	struct capture c;
-	if (!capture_take(t, r->still, stacks_early, &c))
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_MAX, 0);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_TOP_PAD, HEAP_STEP);
+	if (capture_take(t, false, stacks_early, k, &c))
+		capture_free(&c);
+}
+
+static int dump(struct target *t, struct symbols *sym, struct stacks *k, const struct request *r)
+{
+	struct capture c;
+	if (!capture_take(t, r->still, stacks_early, k, &c))
 		return fail("process %d: it ended", (int)t->pid);
 	if (r->print.only && !snapshot_g_by_goid(&c.s, r->print.only)) {
 		capture_free(&c);
@@ -90,7 +108,10 @@ static int dump(struct target *t, struct symbols *sym, const struct request *r)
 	}
 	if (r->still && c.not_stopped)
 		fail("process %d: %s; its running threads' stacks are left out", (int)t->pid, c.not_stopped);
-	bool ok = traceback_print(stdout, &c, sym, &r->print);
+	if (r->times)
+		fail("process %d stood still for %.3f ms, with %zu threads on %zu kernel threads", (int)t->pid,
+		     (double)c.stopped_ns / 1e6, c.s.ng, c.nthreads);
+	bool ok = traceback_print(stdout, &c, k, sym, &r->print);
 	capture_free(&c);
 	return ok ? 0 : fail("out of memory");
 }
@@ -104,8 +125,11 @@ static int dumps(struct target *t, const struct request *r)
 		symbols_close(sym);
 		return ok ? 0 : EXIT_FAILED;
 	}
+	struct stacks *k = stacks_open();
 	uint64_t objects = target_objects(t);
-	int status = sym ? dump(t, sym, r) : fail("out of memory");
+	if (k && r->still && !r->inside)
+		rehearse(t, k);
+	int status = sym && k ? dump(t, sym, k, r) : fail("out of memory");
 	for (long i = 1; i < r->repeat && status == 0; i++) {
 		if (!target_reload_maps(t)) {
 			status = fail("process %d: it ended", (int)t->pid);
@@ -115,8 +139,10 @@ static int dumps(struct target *t, const struct request *r)
 			objects = target_objects(t);
 		}
 		if (status == 0)
-			status = sym ? dump(t, sym, r) : fail("out of memory");
+			status = sym ? dump(t, sym, k, r) : fail("out of memory");
 	}
+	if (k)
+		stacks_close(k);
 	if (sym)
 		symbols_close(sym);
 	if (status == 0 && !r->inside)

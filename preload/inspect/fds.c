@@ -4,6 +4,7 @@
 #include "fds.h"
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -97,13 +98,20 @@ static void pipe_peer(pid_t pid, int fd, const char *self, char *out, size_t n)
 		closedir(d);
 }
 
+static bool has_ended(pid_t pid)
+{
+	char name[64], link[PATH_MAX];
+	snprintf(name, sizeof(name), "/proc/%d/exe", (int)pid);
+	return readlink(name, link, sizeof(link)) < 0 && (errno == ENOENT || errno == ESRCH);
+}
+
 void fd_describe(pid_t pid, int fd, char *out, size_t n)
 {
 	char number[16], link[PATH_MAX];
 	unsigned long inode;
 	snprintf(number, sizeof(number), "%d", fd);
 	if (!link_of(pid, number, link, sizeof(link))) {
-		snprintf(out, n, "closed");
+		snprintf(out, n, has_ended(pid) ? "not known, the process has ended since" : "closed");
 	} else if (sscanf(link, "socket:[%lu]", &inode) == 1) {
 		if (!inet_socket(pid, "tcp", "TCP", inode, out, n) && !inet_socket(pid, "tcp6", "TCP", inode, out, n) &&
 		    !inet_socket(pid, "udp", "UDP", inode, out, n) && !inet_socket(pid, "udp6", "UDP", inode, out, n) &&

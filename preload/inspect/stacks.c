@@ -1,7 +1,7 @@
 /* stacks.c - unwinds the stacks of captured G's with the runtime's own unwinder.
  *
  * Memory comes from the copy of the stack if it is in there, else from the live process: unwind information through a cache
- * of pages, as it does not change. Where a stack begins: a G that runs, in the registers of its kernel thread; one that was
+ * of pages, as it does not change, and from the object's file if the process has ended meanwhile. Where a stack begins: a G that runs, in the registers of its kernel thread; one that was
  * switched out, in the frame that arch_mcall left; one that never ran, in the entry frame that it was made with. From
  * there the stack goes through preloom's own frames and the trampoline into the program.
  */
@@ -10,11 +10,13 @@
 #include "../../runtime/objtab.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGE 4096UL
 #define PAGES 2048
 #define THREAD_TOP (128UL << 10) /* glibc's descriptor and the thread's static TLS lie above its first frame */
 #define MAX_OBJECTS 100000u
+#define MAX_SITES (16UL << 20) /* bytes */
 
 struct page {
 	uintptr_t addr; /* 0: empty */
@@ -26,6 +28,8 @@ struct stacks {
 	const struct captured *now; /* the stack that is being unwound */
 	struct unwind_object *objects;
 	uint32_t nobjects;
+	uint32_t version; /* of the table of objects, as it was read */
+	unsigned char **sites; /* of each object, the rewritten system calls in it; NULL: it has none */
 	struct page *pages;
 	struct unwind_space space;
 	struct frame f[STACK_DEPTH];
@@ -33,24 +37,46 @@ struct stacks {
 };
 
 /* Only what cannot be written is the same tomorrow. */
-static bool constant(const struct stacks *k, uintptr_t at)
+static const struct mapping *constant(const struct stacks *k, uintptr_t at)
 {
 	const struct mapping *m = target_mapping(k->c->t, at);
-	return m && m->perms[1] != 'w';
+	return m && m->perms[1] != 'w' ? m : NULL;
 }
 
-static int read_page(struct stacks *k, void *to, uintptr_t from, size_t n)
+static bool read_file_page(const struct stacks *k, const struct mapping *m, uintptr_t base, void *to)
+{
+	int fd = target_open_object(k->c->t, m);
+	bool ok = fd >= 0 && pread(fd, to, PAGE, (off_t)(base - m->lo + m->offset)) > 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static int read_page(struct stacks *k, const struct mapping *m, void *to, uintptr_t from, size_t n)
 {
 	uintptr_t base = from & ~(PAGE - 1);
 	struct page *p = &k->pages[base / PAGE % PAGES];
 	if (p->addr != base) {
 		p->addr = 0;
-		if (!target_read(k->c->t, base, p->data, PAGE))
+		if (!target_read(k->c->t, base, p->data, PAGE) && !read_file_page(k, m, base, p->data))
 			return -1;
 		p->addr = base;
 	}
 	memcpy(to, p->data + (from - base), n);
 	return 0;
+}
+
+static bool read_site(const struct stacks *k, void *to, uintptr_t from, size_t n)
+{
+	for (uint32_t i = 0; i < k->nobjects; i++) {
+		const struct unwind_object *o = &k->objects[i];
+		size_t size = (size_t)o->size * o->stride;
+		if (k->sites[i] && from - o->info < size && n <= size - (from - o->info)) {
+			memcpy(to, k->sites[i] + (from - o->info), n);
+			return true;
+		}
+	}
+	return false;
 }
 
 static int read_memory(void *ctx, void *to, uintptr_t from, size_t n)
@@ -61,8 +87,11 @@ static int read_memory(void *ctx, void *to, uintptr_t from, size_t n)
 		memcpy(to, x->stack + (from - x->lo), n);
 		return 0;
 	}
-	if ((from & (PAGE - 1)) + n <= PAGE && constant(k, from))
-		return read_page(k, to, from, n);
+	if (n == sizeof(struct unwind_site) && read_site(k, to, from, n))
+		return 0;
+	const struct mapping *m = (from & (PAGE - 1)) + n <= PAGE ? constant(k, from) : NULL;
+	if (m)
+		return read_page(k, m, to, from, n);
 	return target_read(k->c->t, from, to, n) ? 0 : -1;
 }
 
@@ -72,38 +101,78 @@ static bool find_object(void *ctx, uintptr_t pc, struct unwind_object *o)
 	return unwind_find_in(k->objects, k->nobjects, pc, o);
 }
 
-static void read_objects(struct stacks *k)
+static void forget(struct stacks *k)
 {
-	const struct target *t = k->c->t;
-	struct objtab tab;
-	if (!t->h.objtab || !target_read(t, t->h.objtab, &tab, sizeof(tab)))
-		return;
-	uint32_t n = load_rlx(&tab.n);
-	if (n > MAX_OBJECTS || !(k->objects = calloc(n + 1, sizeof(*k->objects))))
-		return;
-	k->nobjects = target_read(t, (uintptr_t)load_rlx(&tab.v), k->objects, n * sizeof(*k->objects)) ? n : 0;
+	for (uint32_t i = 0; i < k->nobjects; i++)
+		free(k->sites[i]);
+	free(k->objects);
+	free(k->sites);
+	k->objects = NULL;
+	k->sites = NULL;
+	k->nobjects = k->version = 0;
+	for (size_t i = 0; i < PAGES; i++)
+		k->pages[i].addr = 0;
+	k->space.generation++;
 }
 
-struct stacks *stacks_open(const struct capture *c)
+static void read_objects(struct stacks *k, const struct objtab *tab)
+{
+	const struct target *t = k->c->t;
+	uint32_t n = load_rlx(&tab->n);
+	if (n > MAX_OBJECTS)
+		return;
+	k->objects = calloc(n + 1, sizeof(*k->objects));
+	k->sites = calloc(n + 1, sizeof(*k->sites));
+	if (!k->objects || !k->sites || !target_read(t, (uintptr_t)load_rlx(&tab->v), k->objects, n * sizeof(*k->objects)))
+		return;
+	k->nobjects = n;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct unwind_object *o = &k->objects[i];
+		size_t size = (size_t)o->size * o->stride;
+		if (o->kind != UnwindTramp || size > MAX_SITES || !(k->sites[i] = malloc(size)))
+			continue;
+		if (!target_read(t, o->info, k->sites[i], size)) {
+			free(k->sites[i]);
+			k->sites[i] = NULL;
+		}
+	}
+	k->version = load_rlx(&tab->version);
+}
+
+void stacks_use(struct stacks *k, const struct capture *c)
+{
+	const struct target *t = c->t;
+	struct objtab tab;
+	k->c = c;
+	k->now = NULL;
+	memset(&tab, 0, sizeof(tab));
+	if (!t->h.objtab || !target_read(t, t->h.objtab, &tab, sizeof(tab)))
+		return;
+	if (k->version && load_rlx(&tab.version) == k->version)
+		return;
+	forget(k);
+	read_objects(k, &tab);
+}
+
+struct stacks *stacks_open(void)
 {
 	struct stacks *k = calloc(1, sizeof(*k));
 	if (!k)
 		return NULL;
-	k->c = c;
 	k->pages = calloc(PAGES, sizeof(*k->pages));
 	k->space = (struct unwind_space){ read_memory, find_object, k, calloc(1, sizeof(struct unwind_cache)), 0 };
 	if (!k->pages || !k->space.cache) {
 		stacks_close(k);
 		return NULL;
 	}
-	read_objects(k);
 	return k;
 }
 
 void stacks_close(struct stacks *k)
 {
+	if (k->pages)
+		forget(k);
 	free(k->pages);
-	free(k->objects);
 	free(k->space.cache);
 	free(k);
 }
@@ -206,10 +275,11 @@ void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out)
 	k->now = NULL;
 }
 
-void stacks_early(struct capture *c)
+void stacks_early(struct capture *c, void *arg)
 {
-	struct stacks *k = stacks_open(c);
-	for (size_t i = 0; k && i < c->s.ng; i++) {
+	struct stacks *k = arg;
+	stacks_use(k, c);
+	for (size_t i = 0; i < c->s.ng && c->nthreads; i++) {
 		struct stack st, *keep;
 		const struct snap_g *g = &c->s.g[i];
 		const struct stopped *t = capture_thread_of(c, &g->g);
@@ -225,8 +295,6 @@ void stacks_early(struct capture *c)
 		memcpy(keep->f, st.f, st.n * sizeof(*st.f));
 		c->c[i].early = keep;
 	}
-	if (k)
-		stacks_close(k);
 }
 
 void stack_of_context(struct stacks *k, uintptr_t at, struct stack *out)

@@ -23,12 +23,17 @@ struct stack {
 	const char *end; /* why there is no more; NULL: it is complete */
 };
 
+/* May serve one capture after the other of a process: what is known of its code is kept while the same objects are loaded. */
 struct stacks;
-struct stacks *stacks_open(const struct capture *c); /* NULL: out of memory */
+struct stacks *stacks_open(void); /* NULL: out of memory */
 void stacks_close(struct stacks *k);
 
-/* For capture_take: walks the stacks of the G's that run, which may be in a handler on a stack that is not copied. */
-void stacks_early(struct capture *c);
+/* The capture that is meant from now on; reads which objects are loaded. */
+void stacks_use(struct stacks *k, const struct capture *c);
+
+/* For capture_take, arg being the struct stacks: uses the capture, and walks the stacks of the G's that run, which may be in a
+ * handler on a stack that is not copied. */
+void stacks_early(struct capture *c, void *arg);
 
 /* Of one G. *out lives until the next call. */
 void stack_of(struct stacks *k, const struct snap_g *g, struct stack *out);

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include <time.h>
 
 #define PATIENCE_NS 1000000000L /* for threads that do not stop: they sleep in the kernel, or get no CPU */
-#define NAP_NS 200000L
+#define NAP_NS 1000000L
 #define PASSES 20
 
 struct job {
@@ -28,6 +29,7 @@ struct job {
 	void *arg;
 	struct stop s;
 	size_t room;
+	int64_t from, to; /* first stop, last release */
 };
 
 static bool known(const struct stop *s, pid_t tid)
@@ -107,8 +109,12 @@ static void take(struct stopped *t, int status)
 	t->still = ptrace(PTRACE_GETREGS, t->tid, NULL, &t->regs) == 0;
 }
 
+/* SIGCHLD says that one has stopped. Several are one signal, so the nap has an end. */
 static void wait_for_all(struct job *j, int64_t until)
 {
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
 	for (size_t i = 0; i < j->s.n; i++) {
 		struct stopped *t = &j->s.t[i];
 		int status;
@@ -120,7 +126,7 @@ static void wait_for_all(struct job *j, int64_t until)
 				take(t, status);
 			if (r != 0 || now_ns() > until)
 				break;
-			nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+			sigtimedwait(&child, NULL, &(struct timespec){ .tv_nsec = NAP_NS });
 		}
 	}
 }
@@ -128,7 +134,8 @@ static void wait_for_all(struct job *j, int64_t until)
 static void *tracer(void *arg)
 {
 	struct job *j = arg;
-	int64_t until = now_ns() + PATIENCE_NS;
+	j->from = now_ns();
+	int64_t until = j->from + PATIENCE_NS;
 	for (int pass = 0; pass < PASSES && seize_new(j); pass++)
 		wait_for_all(j, until);
 	if (j->s.n)
@@ -137,16 +144,23 @@ static void *tracer(void *arg)
 	for (size_t i = 0; i < j->s.n; i++)
 		if (j->s.t[i].still)
 			ptrace(PTRACE_DETACH, j->s.t[i].tid, NULL, (void *)(long)j->s.t[i].signal);
+	j->to = now_ns();
 	return NULL;
 }
 
-void stop_run(pid_t pid, void (*look)(const struct stop *s, void *arg), void *arg)
+int64_t stop_run(pid_t pid, void (*look)(const struct stop *s, void *arg), void *arg)
 {
 	struct job j = { .pid = pid, .look = look, .arg = arg };
 	pthread_t t;
+	sigset_t child, old;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &child, &old);
 	if (pthread_create(&t, NULL, tracer, &j) == 0)
 		pthread_join(t, NULL);
 	else
 		look(&j.s, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	free(j.s.t);
+	return j.s.n ? j.to - j.from : 0;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -22,8 +23,8 @@ struct stop {
 };
 
 /* Stops every kernel thread of the process, calls look, and lets them go on. look is called in any case, on a thread of its
- * own; it should do no more than copy. */
-void stop_run(pid_t pid, void (*look)(const struct stop *s, void *arg), void *arg);
+ * own; it should do no more than copy. Returns for how many ns, from the first stop to the last release. */
+int64_t stop_run(pid_t pid, void (*look)(const struct stop *s, void *arg), void *arg);
 const struct stopped *stop_thread(const struct stop *s, pid_t tid);
 
 #endif

@@ -10,12 +10,9 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct entry {
 	uintptr_t pc;
@@ -39,25 +36,13 @@ extern char *__cxa_demangle(const char *name, char *buf, size_t *len, int *statu
 /* elfutils hands no data of ours to this callback in all versions: the process in question, while modules load. */
 static const struct target *current;
 
-static int open_object(const char *path, Dwarf_Addr base)
-{
-	char name[PATH_MAX + 64];
-	snprintf(name, sizeof(name), "/proc/%d/root%s", (int)current->pid, path);
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	const struct mapping *m = fd < 0 ? target_mapping(current, base) : NULL;
-	if (m) {
-		snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)current->pid, (long)m->lo, (long)m->hi);
-		fd = open(name, O_RDONLY | O_CLOEXEC);
-	}
-	return fd;
-}
-
 static int find_elf(Dwfl_Module *mod, void **data, const char *name, Dwarf_Addr base, char **file, Elf **elf)
 {
 	if (name[0] != '/')
 		return dwfl_linux_proc_find_elf(mod, data, name, base, file, elf);
+	const struct mapping *m = target_mapping(current, base);
 	*file = strdup(name);
-	return open_object(name, base);
+	return m ? target_open_object(current, m) : -1;
 }
 
 static char *debug_path; /* elfutils: NULL stands for its default */

@@ -9,11 +9,13 @@
 #include <ctype.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -47,18 +49,22 @@ bool target_write(const struct target *t, uintptr_t addr, const void *buf, size_
 	return process_vm_writev(t->pid, &l, 1, &r, 1, 0) == (ssize_t)n;
 }
 
-/* A call stops at the first piece that cannot be read: go on behind it. */
+/* Pieces that lie side by side there are one for the kernel, which looks up their pages once. A call stops at the first piece
+ * that cannot be read: go on behind it. */
 size_t target_read_many(const struct target *t, const uintptr_t *addr, void *const *buf, size_t n, size_t size, bool *ok)
 {
 	struct iovec l[IOV_AT_ONCE], r[IOV_AT_ONCE];
 	size_t good = 0;
 	for (size_t i = 0; i < n;) {
-		size_t k = n - i < IOV_AT_ONCE ? n - i : IOV_AT_ONCE;
+		size_t k = n - i < IOV_AT_ONCE ? n - i : IOV_AT_ONCE, runs = 0;
 		for (size_t j = 0; j < k; j++) {
 			l[j] = (struct iovec){ buf[i + j], size };
-			r[j] = (struct iovec){ (void *)addr[i + j], size };
+			if (j && addr[i + j] == addr[i + j - 1] + size)
+				r[runs - 1].iov_len += size;
+			else
+				r[runs++] = (struct iovec){ (void *)addr[i + j], size };
 		}
-		ssize_t got = process_vm_readv(t->pid, l, k, r, k, 0);
+		ssize_t got = process_vm_readv(t->pid, l, k, r, runs, 0);
 		size_t whole = got > 0 ? (size_t)got / size : 0;
 		for (size_t j = 0; j < whole; j++)
 			ok[i + j] = true;
@@ -148,6 +154,29 @@ const struct mapping *target_mapping(const struct target *t, uintptr_t addr)
 			return m;
 	}
 	return NULL;
+}
+
+/* The links in /proc/PID/map_files lead to files that were deleted, too. The last way is for a process that has ended. */
+int target_open_object(const struct target *t, const struct mapping *m)
+{
+	char name[PATH_MAX + 64];
+	if (m->path[0] != '/')
+		return -1;
+	snprintf(name, sizeof(name), "/proc/%d/root%s", (int)t->pid, m->path);
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		snprintf(name, sizeof(name), "/proc/%d/map_files/%lx-%lx", (int)t->pid, (long)m->lo, (long)m->hi);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+	}
+	return fd < 0 && t->same_root ? open(m->path, O_RDONLY | O_CLOEXEC) : fd;
+}
+
+static bool has_our_root(pid_t pid)
+{
+	struct stat ours, its;
+	char name[64];
+	snprintf(name, sizeof(name), "/proc/%d/root/.", (int)pid);
+	return !stat("/", &ours) && !stat(name, &its) && ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 }
 
 /* --- dynamic symbols --- */
@@ -342,6 +371,7 @@ struct target *target_open(pid_t pid, const char **why)
 		return NULL;
 	}
 	t->pid = pid;
+	t->same_root = has_our_root(pid);
 	*why = NULL;
 	if (kill(pid, 0) != 0 && errno == ESRCH)
 		*why = say("process %d: no such process%s", pid, "");

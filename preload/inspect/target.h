@@ -18,6 +18,7 @@ struct mapping {
 
 struct target {
 	pid_t pid;
+	bool same_root; /* as ours: its file names are good here */
 	struct mapping *maps;
 	size_t nmaps;
 	uintptr_t base;	 /* of libpreloom.so */
@@ -43,6 +44,8 @@ size_t target_read_many(const struct target *t, const uintptr_t *addr, void *con
 bool target_reload_maps(struct target *t); /* objects come and go */
 uint64_t target_objects(const struct target *t); /* a number that stands for the objects in the maps */
 const struct mapping *target_mapping(const struct target *t, uintptr_t addr);
+/* The mapping's file, for reading: the process's own, whatever mount namespace or chroot it is in, even after its end. -1: none. */
+int target_open_object(const struct target *t, const struct mapping *m);
 
 /* In a mapped ELF object that starts at `base`: the address of a dynamic symbol, 0 if it has none. From memory, so it does
  * not matter whether its file is there, or in another mount namespace. */

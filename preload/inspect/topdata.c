@@ -50,6 +50,8 @@ void top_close(struct top *d)
 	free(d->m);
 	if (d->sym)
 		symbols_close(d->sym);
+	if (d->stacks)
+		stacks_close(d->stacks);
 }
 
 /* --- the kernel's view --- */
@@ -365,7 +367,7 @@ void top_explain(struct top *d, size_t from, size_t n)
 	struct capture c;
 	struct stack st;
 	struct refreshed r = { 0 };
-	struct stacks *k = NULL;
+	struct stacks *k;
 	bool *wanted = calloc(d->now.ng + 1, sizeof(*wanted)), ok = false;
 	n = from + n < d->nrow ? n : from < d->nrow ? d->nrow - from : 0;
 	if (wanted) {
@@ -375,8 +377,11 @@ void top_explain(struct top *d, size_t from, size_t n)
 	for (size_t i = 0; ok && i < r.n; i++)
 		if (has_moved(d, r.where[i]))
 			wanted[r.where[i] - d->now.g] = false;
-	if (ok)
-		k = stacks_open(&c);
+	if (ok && !d->stacks)
+		d->stacks = stacks_open();
+	k = ok ? d->stacks : NULL;
+	if (k)
+		stacks_use(k, &c);
 	for (size_t i = from; k && i < from + n; i++) {
 		struct top_row *row = &d->row[i];
 		struct reason why;
@@ -388,8 +393,6 @@ void top_explain(struct top *d, size_t from, size_t n)
 			why.detail[0] = 0;
 		snprintf(row->what, sizeof(row->what), "%.60s%s%.90s", why.state, why.detail[0] ? "; " : "", why.detail);
 	}
-	if (k)
-		stacks_close(k);
 	if (ok)
 		capture_release(&c);
 	for (size_t i = 0; i < r.n; i++)

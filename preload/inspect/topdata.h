@@ -40,6 +40,7 @@ struct top_m {
 struct top {
 	struct target *t;
 	struct symbols *sym;
+	struct stacks *stacks; /* NULL: not needed yet */
 	struct snapshot now, before;
 	bool has_before;
 	double seconds; /* between them */

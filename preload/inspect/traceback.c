@@ -253,19 +253,18 @@ static void print_all(struct print *p)
 			print_block(p, i);
 }
 
-bool traceback_print(FILE *f, const struct capture *c, struct symbols *sym, const struct traceback_options *o)
+bool traceback_print(FILE *f, const struct capture *c, struct stacks *k, struct symbols *sym, const struct traceback_options *o)
 {
 	size_t n = c->s.ng + 1;
-	struct print p = { .f = f, .c = c, .sym = sym, .o = o, .table_size = 1024 };
+	struct print p = { .f = f, .c = c, .sym = sym, .o = o, .stacks = k, .table_size = 1024 };
 	while (p.table_size < 2 * n)
 		p.table_size *= 2;
-	p.stacks = stacks_open(c);
 	p.items = calloc(n, sizeof(*p.items));
 	p.reasons = calloc(n, sizeof(*p.reasons));
 	p.circle = calloc(n, sizeof(*p.circle));
 	p.groups = calloc(n, sizeof(*p.groups));
 	p.table = calloc(p.table_size, sizeof(*p.table));
-	bool ok = p.stacks && p.items && p.reasons && p.circle && p.groups && p.table;
+	bool ok = p.items && p.reasons && p.circle && p.groups && p.table;
 	if (ok) {
 		unwind_all(&p);
 		if (!o->only)
@@ -274,8 +273,6 @@ bool traceback_print(FILE *f, const struct capture *c, struct symbols *sym, cons
 	}
 	for (size_t i = 0; ok && i < c->s.ng; i++)
 		free(p.items[i].f);
-	if (p.stacks)
-		stacks_close(p.stacks);
 	free(p.items);
 	free(p.reasons);
 	free(p.circle);

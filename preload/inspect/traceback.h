@@ -4,6 +4,7 @@
 #define PRELOOM_TRACEBACK_H
 
 #include "reason.h"
+#include "stacks.h"
 #include <stdio.h>
 
 struct traceback_options {
@@ -15,7 +16,7 @@ struct traceback_options {
 	uintptr_t context; /* with first: it was interrupted here (struct kuc in the process); 0: as captured */
 };
 
-/* Prints all of them. False: out of memory. */
-bool traceback_print(FILE *f, const struct capture *c, struct symbols *sym, const struct traceback_options *o);
+/* Prints all of them; k was made to use the capture. False: out of memory. */
+bool traceback_print(FILE *f, const struct capture *c, struct stacks *k, struct symbols *sym, const struct traceback_options *o);
 
 #endif
