@@ -15,8 +15,8 @@ static const struct {
 	uint32_t dflt, min, max;
 } rates[NProf] = {
 	[ProfCpu] = { 100, 1, 10000 },
-	[ProfBlock] = { 10000, 1, 1000000000 },
-	[ProfMutex] = { 10000, 1, 1000000000 },
+	[ProfBlock] = { 20000, 1, 1000000000 },
+	[ProfMutex] = { 20000, 1, 1000000000 },
 	[ProfThreads] = { 1, 1, 1 },
 	[ProfWall] = { 100, 1, 1000 },
 };

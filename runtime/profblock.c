@@ -1,8 +1,9 @@
 /* profblock.c - profiles of waiting: by who waits (block), by whom is waited for (mutex), and of threads' births.
  *
- * A wait that ends is counted at the place where the thread entered the system call. Short waits are sampled as in Go: one that
- * is shorter than the rate counts with the probability length/rate, and then for as many as it stands for, so that sums
- * stay right and a hand-off of 100 ns pays for no unwinding. Sleeps are not counted: nobody is to blame for them.
+ * A wait that ends is counted at the place where the thread entered the system call. Short waits are sampled: if an M's waits that
+ * are shorter than the rate are laid end to end, those count that lie on points at random distances, on average the rate, and
+ * then for as many as they stand for. As with Go's probability of length/rate for each, sums stay right and a hand-off of 100 ns
+ * pays for no unwinding; but the common wait costs a subtraction instead of a random number. Sleeps are not counted: nobody is to blame for them.
  *
  * The delay of a lock is charged to where it is unlocked, as Go does it: whoever unlocks pays for what all its waiters have
  * waited since the unlock before, so the sums are the time lost, and the one who keeps the lock for long pays for it. What a lock is, the futex alone must tell: a word that its waiter found to be 2 (glibc's, Rust's and
@@ -17,17 +18,41 @@
 #define OWNED_WITH_WAITERS 0x80000000u
 #define MOST_WAITERS 128 /* that one unlock looks at */
 
-/* How many waits, and how many ns, a wait of so many ticks stands for. False: it is not in the sample. No division before that
- * is known: most waits go no further. */
-static bool sampled(enum prof_type t, uint64_t ticks, uint64_t *count, uint64_t *value)
+/* From one point to the next: any between 0 and twice the rate alike. */
+static int64_t distance(struct m *m, uint64_t rate)
+{
+	return (int64_t)((m_fastrand(m) & UINT32_MAX) * rate >> 31) + 1;
+}
+
+/* Of a short wait: on how many points it lies. */
+static uint64_t points(struct m *m, int64_t *left, uint64_t ticks, uint64_t rate)
+{
+	uint64_t n = 0;
+	if (*left == -(int64_t)ticks) { /* the M's first one */
+		*left += distance(m, rate);
+		if (*left > 0)
+			return 0;
+	}
+	do
+		n++;
+	while ((*left += distance(m, rate)) <= 0);
+	return n;
+}
+
+/* How many waits, and how many ns, a wait of so many ticks stands for. False: it is not in the sample; most go no further than
+ * the first lines. */
+static inline bool sampled(enum prof_type t, int64_t *left, struct m *m, uint64_t ticks, uint64_t *count, uint64_t *value)
 {
 	uint64_t rate = prof.kind[t].rate_ticks;
 	*count = 1;
 	if (ticks < rate) {
-		if (ticks <= (m_fastrand(getm()) & UINT32_MAX) * rate >> 32)
+		if (likely((*left -= (int64_t)ticks) > 0))
 			return false;
-		*count = rate / ticks;
-		ticks = rate;
+		uint64_t n = points(m, left, ticks, rate);
+		if (n == 0 || ticks == 0)
+			return false;
+		*count = (n * rate + ticks / 2) / ticks;
+		ticks = n * rate;
 	}
 	*value = prof_ns(ticks);
 	return true;
@@ -60,7 +85,8 @@ static void ended(struct g *g, uint32_t state)
 	uint64_t count, value;
 	/* Since it runs again, or since now: a system call may have kept its M. */
 	uint64_t until = g->run_start > g->wait_ticks ? g->run_start : arch_cputicks();
-	if (sampled(ProfBlock, waited(ProfBlock, g->wait_ticks, until), &count, &value))
+	struct m *m = getm();
+	if (sampled(ProfBlock, &m->block_left, m, waited(ProfBlock, g->wait_ticks, until), &count, &value))
 		prof_count(ProfBlock, stack_here(g), prof_label_of(g), state, count, value);
 }
 
@@ -132,7 +158,8 @@ void prof_mutex(uint64_t delay)
 {
 	struct g *g = getg();
 	uint64_t count, value;
-	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, delay, &count, &value))
+	struct m *m = getm();
+	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, &m->mutex_left, m, delay, &count, &value))
 		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, value);
 }
 

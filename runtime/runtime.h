@@ -169,6 +169,7 @@ struct m {
 	struct m *schedlink;
 	struct m *alllink;
 	uint32_t fastrand[2];
+	int64_t block_left, mutex_left; /* ticks of waiting up to the next one that is counted, see profblock.c */
 	void *g0stack;
 	size_t g0size;
 	void *sigstack;

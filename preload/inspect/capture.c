@@ -11,7 +11,9 @@
 #include <sys/uio.h>
 
 #define STACKS_MAX (192UL << 20) /* for all copies together */
-#define STACK_MOST 16384UL
+#define STACKS_QUICK (16UL << 20) /* may be copied while the process stands still, without a thought */
+#define STACK_MOST (1UL << 20)
+#define STACK_FAIR 16384UL /* rather longer than that */
 #define STACK_LEAST 1024UL
 #define BATCH 256
 
@@ -45,11 +47,18 @@ static uintptr_t inner_end(const struct capture *c, const struct g *g)
 	return t->regs.rsp;
 }
 
+static size_t most_of_each(size_t n)
+{
+	size_t quick = STACKS_QUICK / (n + 1), each = STACKS_MAX / (n + 1);
+	if (each > STACK_FAIR)
+		each = quick > STACK_FAIR ? quick : STACK_FAIR;
+	return each > STACK_MOST ? STACK_MOST : each < STACK_LEAST ? STACK_LEAST : each;
+}
+
 /* Pieces one after the other in few calls: a call ends at the first that cannot be read whole. */
 static void copy_stacks(struct capture *c)
 {
-	size_t n = c->s.ng, each = n ? STACKS_MAX / n : STACK_MOST;
-	each = each > STACK_MOST ? STACK_MOST : each < STACK_LEAST ? STACK_LEAST : each;
+	size_t n = c->s.ng, each = most_of_each(n);
 	for (size_t i = 0; i < n;) {
 		struct iovec l[BATCH], r[BATCH];
 		struct captured *who[BATCH];

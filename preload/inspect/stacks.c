@@ -89,10 +89,13 @@ static int read_memory(void *ctx, void *to, uintptr_t from, size_t n)
 	}
 	if (n == sizeof(struct unwind_site) && read_site(k, to, from, n))
 		return 0;
-	const struct mapping *m = (from & (PAGE - 1)) + n <= PAGE ? constant(k, from) : NULL;
-	if (m)
+	const struct mapping *m = constant(k, from);
+	if (!m || n > PAGE || from + n > m->hi)
+		return target_read(k->c->t, from, to, n) ? 0 : -1;
+	size_t first = PAGE - (from & (PAGE - 1));
+	if (n <= first)
 		return read_page(k, m, to, from, n);
-	return target_read(k->c->t, from, to, n) ? 0 : -1;
+	return read_page(k, m, to, from, first) || read_page(k, m, (char *)to + first, from + first, n - first) ? -1 : 0;
 }
 
 static bool find_object(void *ctx, uintptr_t pc, struct unwind_object *o)
@@ -196,9 +199,11 @@ static const char *why_ended(enum unwind_end e)
 }
 
 /* In glibc's clone, where there is no information, and at the outer end of the stack: a new thread begins there. */
-static bool is_beginning(const struct unwind *u, const struct g *g)
+static bool is_beginning(const struct stacks *k, const struct unwind *u, const struct g *g)
 {
-	return g && g->stack_hi - u->reg[UNWIND_SP] < THREAD_TOP;
+	const struct inspect_header *h = &k->c->t->h;
+	bool ours = u->reg[UNWIND_PC] - h->text_lo < h->text_hi - h->text_lo;
+	return g && !ours && g->stack_hi - u->reg[UNWIND_SP] < THREAD_TOP;
 }
 
 /* The inner frames stay; of the others the last ones do, in a ring. */
@@ -221,7 +226,7 @@ static void walk(struct stacks *k, struct unwind *u, const struct g *g, struct s
 	for (size_t i = half; i < out->n; i++)
 		k->f[i] = k->ring[(out->left_out + i - half) % half];
 	out->cut = more;
-	if (!more && !(u->end == UnwindNoInfo && is_beginning(u, g)))
+	if (!more && !(u->end == UnwindNoInfo && is_beginning(k, u, g)))
 		out->end = why_ended(u->end);
 }
 

@@ -115,3 +115,10 @@ def test_many_threads(t):
     counted = len(re.findall(r"^goroutine ", text, re.M)) + sum(int(n) for n in re.findall(r"and (\d+) more with", text))
     check(counted >= 3001, f"{counted} goroutines")
     check("stack ends here" not in text, re.search(r".*\n.*\n.*stack ends here.*", text))
+
+
+def test_times(t):
+    p = t.start(t.compile("many.c"), 300)
+    t.preloom("dump", "--times", "--no-stacks", p.pid)
+    said = re.fullmatch(r"preloom dump: process \d+ stood still for (\d+\.\d+) ms, with 301 threads on \d+ kernel threads\n", t.err)
+    check(said and 0 < float(said[1]) < 5000, t.err)
