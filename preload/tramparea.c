@@ -2,8 +2,9 @@
  *
  * Areas are reserved address space; an object gets whole pages, which are filled while they are writable and then
  * made executable for good, so that no page is ever both, and pages in use never change. Objects that lie near each
- * other share an area. /proc is not needed to find a free place: MAP_FIXED_NOREPLACE says whether there is one, tried at
- * growing distances, first below the object (above an executable is its heap). Areas are never given back.
+ * other share an area. /proc is not needed to find a free place: a mapping is asked for at growing distances, first below the
+ * object (above an executable is its heap), until the kernel grants the very address. Without MAP_FIXED_NOREPLACE, which
+ * sandboxes refuse. Areas are never given back.
  */
 #include "tramparea.h"
 
@@ -11,10 +12,6 @@
 
 #include "object.h"
 #include "rawmem.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 #define PAGE 4096UL
 #define AREA_SIZE (256UL << 10)
@@ -37,13 +34,13 @@ static bool reaches(const struct object *o, uintptr_t lo, uintptr_t hi)
 
 static uintptr_t try_at(uintptr_t at, size_t size)
 {
-	void *p = raw_map_at((void *)at, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+	void *p = raw_map_at((void *)at, size, PROT_NONE, MAP_NORESERVE);
 
 	if (!p)
 		return 0;
 	if ((uintptr_t)p == at)
 		return at;
-	raw_unmap(p, size); /* a kernel before 4.17 takes the address for a hint */
+	raw_unmap(p, size);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* stackguard.c - guard pages of stacks, and what mprotect means in the pool.
  *
- * Guards are installed in the page tables (MADV_GUARD_INSTALL, Linux 6.13); before that by mprotect, which splits the
- * map, so thread counts then stop at vm.max_map_count. A program that makes one thread after another wants the same
+ * Guards are installed in the page tables (MADV_GUARD_INSTALL, Linux 6.13); before that, and in a sandbox that refuses
+ * it, by mprotect, which splits the map, so thread counts then stop at vm.max_map_count. A program that makes one thread after another wants the same
  * guard for each: a stack that is used for the first time gets its guard together with some that come after it, in one
  * call (process_madvise on oneself, Linux 6.15), which costs a third per guard. How many grows with the number in use.
  * Touching the tops of those stacks in the same way was tried: it costs what the page faults cost.
@@ -24,7 +24,7 @@ int guard_set(uintptr_t addr, size_t size)
 {
 	if (!guards_by_mprotect) {
 		int err = os_madvise((void *)addr, size, MADV_GUARD_INSTALL);
-		if (err != -EINVAL)
+		if (err == 0 || err == -ENOMEM)
 			return err;
 		guards_by_mprotect = true;
 	}
