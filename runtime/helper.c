@@ -12,6 +12,7 @@
 #include "helper.h"
 #include "runtime.h"
 #include <asm/errno.h>
+#include <asm/signal.h>
 #include <asm/unistd.h>
 #include <linux/sched.h>
 
@@ -74,11 +75,12 @@ static _Noreturn void child(void)
 static int start_child(void)
 {
 	uint64_t all = ~0ULL, old;
+	uint64_t but_refusals = ~sigbit(SIGSYS); /* a sandbox may trap the call; blocked, that would kill us */
 	/* So that the function finds the stack as if it had been called. */
 	uintptr_t top = (uintptr_t)child_stack + STACK_SIZE - 8;
 	struct childframe *f = (struct childframe *)(top - sizeof(*f));
 	*f = (struct childframe){ .mask = all, .gs = &child_m, .regs = { .ret = (uintptr_t)child } };
-	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
+	sys4(__NR_rt_sigprocmask, 2, &but_refusals, &old, 8);
 	long pid = arch_clone_child(__NR_clone, CLONE_VM, (long)f, 0, 0, 0);
 	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	return (int)pid;
