@@ -164,7 +164,10 @@ long futex_cmp_requeue_pi(uintptr_t from, uintptr_t to, uint32_t nmove, uint32_t
 			break;
 		}
 		if (r == 1) {
-			done += (uint32_t)futex_take_locked(a, w, &q);
+			if (futex_take_locked(a, w, &q))
+				done++;
+			else /* its time was over just now, and it does not know that it has the lock */
+				hand_over_locked(b, to, 0, &q);
 			continue;
 		}
 		w->addr = g->wait_addr = to;

@@ -288,9 +288,28 @@ START_TEST(a_signal_before_the_move)
 }
 END_TEST
 
+/* Its time is over, but it has not run yet when the lock is given to it. */
+START_TEST(one_that_timed_out_before_the_move)
+{
+	struct locker l[2] = { { .cond = &word }, { .cond = &word } };
+	fake_start(1);
+	begin(&l[0]);
+	begin(&l[1]);
+	ck_assert(wake_g(l[0].g, unit_seq(l[0].g), WakeTimeout));
+	ck_assert_int_eq(futex_cmp_requeue_pi((uintptr_t)&word, (uintptr_t)&pi, 100, 0), 1);
+	run_all();
+	ck_assert_int_eq(l[0].ret, -ETIMEDOUT);
+	ck_assert_int_eq(l[1].ret, 0);
+	ck_assert_uint_eq(owner(), l[1].g->tid);
+	ck_assert_int_eq(do_unlock(l[1].g), 0);
+	ck_assert_uint_eq(pi, 0);
+}
+END_TEST
+
 UNIT_MAIN("futex: PI", a_free_lock_is_taken, an_owner_cannot_take_it_again, trylock_does_not_wait,
 	  only_the_owner_unlocks, an_owner_that_does_not_exist, it_is_handed_over_in_order,
 	  nobody_sees_it_free_on_the_way, a_timeout, one_that_timed_out_does_not_get_it,
 	  the_last_that_timed_out_leaves_it_free, a_dead_owner_s_lock, a_dead_owner_s_lock_without_waiters,
 	  a_plain_wake_passes_them_by, the_first_gets_a_free_lock_the_others_queue, a_held_lock_is_waited_for,
-	  another_value, waiters_of_another_kind, a_signal_before_the_move)
+	  another_value, waiters_of_another_kind, a_signal_before_the_move,
+	  one_that_timed_out_before_the_move)
