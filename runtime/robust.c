@@ -7,11 +7,23 @@
 #include "ending.h"
 #include "futex.h"
 
-static void robust_release(struct g *g, uintptr_t word, bool pi)
+static void wake_one(uintptr_t word)
+{
+	if (!ending_begun()) /* else waiters of this process end too */
+		futex_wake(word, 1, ~0u);
+	os_futex_wake_shared(word, 1);
+}
+
+static void robust_release(struct g *g, uintptr_t word, bool pi, bool pending)
 {
 	uint32_t v;
 	if (arch_user_load32((void *)word, &v))
 		return;
+	/* It may have ended between freeing the lock and waking who waits for it. */
+	if (pending && !pi && v == 0) {
+		wake_one(word);
+		return;
+	}
 	for (;;) {
 		if ((v & 0x3fffffff) != g->tid)
 			return;
@@ -22,15 +34,11 @@ static void robust_release(struct g *g, uintptr_t word, bool pi)
 		if (r == 1)
 			break;
 	}
-	bool alone = ending_begun(); /* waiters of this process end too */
 	bool private = stack_contains(word) || !os_is_shared_memory(word);
-	if (pi && !alone && private)
+	if (pi && !ending_begun() && private)
 		futex_pi_owner_died(word);
-	else if (v & 0x80000000) {
-		if (!alone)
-			futex_wake(word, 1, ~0u);
-		os_futex_wake_shared(word, 1);
-	}
+	else if (v & 0x80000000)
+		wake_one(word);
 }
 
 /* The kernel's exit_robust_list: every lock on the list gets FUTEX_OWNER_DIED and one waiter wakes. */
@@ -50,13 +58,13 @@ void robust_exit(struct g *g)
 		uintptr_t at = e & ~1UL;
 		int err = arch_user_copy(&next, (void *)at, sizeof(next));
 		if (at != (head.pending & ~1UL))
-			robust_release(g, at + (uintptr_t)head.offset, e & 1);
+			robust_release(g, at + (uintptr_t)head.offset, e & 1, false);
 		if (err)
 			return;
 		e = next;
 	}
 	if (head.pending)
-		robust_release(g, (head.pending & ~1UL) + (uintptr_t)head.offset, head.pending & 1);
+		robust_release(g, (head.pending & ~1UL) + (uintptr_t)head.offset, head.pending & 1, true);
 }
 
 /* The process ends; nothing else runs any more. */
