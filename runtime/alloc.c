@@ -87,3 +87,12 @@ void alloc_unlock_for_fork(void)
 {
 	unlock(&alloc_lock);
 }
+
+/* Another M may have been in the middle of it. */
+void alloc_after_vfork(void)
+{
+	store_rlx(&alloc_lock.v, 0);
+	left = 0;
+	for (unsigned c = 0; c < NCLASS; c++)
+		freelist[c] = NULL;
+}

@@ -8,6 +8,9 @@
  * for ever for what only somebody further back in the queue would do: at the bound things are slow, never stuck.
  *
  * A call that must not be ended, since part of its work would be done or its timeout would begin anew, holds its M.
+ *
+ * The kernel may refuse a thread before that (RLIMIT_NPROC, a cgroup's pids.max). Then as many as there are is the bound for
+ * a while, and as all of them may be in calls already, sysmon ends one of these if there is something else to do.
  * Rejected: queueing before the first try (a queued unlock would never come to pass), and failing, as Go does.
  */
 #include "runtime.h"
@@ -21,7 +24,10 @@ struct mwaiter {
 	bool queued;
 };
 
+#define LOWERED (100 * NSEC_PER_MSEC) /* then the kernel is asked again */
+
 static struct mwaiter *first, *last; /* sched.lock */
+static _Atomic int64_t lowered; /* the kernel refused a thread, and is not to be asked again before then; 0: it did not */
 
 static void enqueue_locked(struct mwaiter *w)
 {
@@ -41,11 +47,29 @@ static void dequeue_locked(struct mwaiter *w)
 	atomic_fetch_sub(&sched.nwaitm, 1);
 }
 
-void bound_init(void)
+static void set_bound(uint32_t maxm)
 {
 	uint32_t procs = (uint32_t)sched.gomaxprocs;
-	sched.maxm = rt_opt.maxthreads;
-	sched.maxblocked = sched.maxm > procs ? (int32_t)(sched.maxm - procs) : 0;
+	sched.maxm = maxm;
+	sched.maxblocked = maxm > procs ? (int32_t)(maxm - procs) : 0;
+}
+
+void bound_init(void)
+{
+	set_bound(rt_opt.maxthreads);
+	store_rlx(&lowered, 0);
+}
+
+/* With sched.lock: the kernel has refused a thread. */
+void bound_lower_locked(void)
+{
+	set_bound(sched.nm);
+	store_rlx(&lowered, os_nanotime() + LOWERED);
+}
+
+bool bound_is_lowered(void)
+{
+	return load_rlx(&lowered) != 0;
 }
 
 void bound_reset(void)
@@ -53,12 +77,14 @@ void bound_reset(void)
 	first = last = NULL;
 	store_rlx(&sched.nwaitm, 0);
 	store_rlx(&sched.nmblocked, 0);
+	bound_init();
 }
 
 void bound_warn(void)
 {
 	if (!atomic_exchange(&sched.maxm_warned, 1))
-		rt_printf(2, "preloom: %u kernel threads are in use (PRELOOM=maxthreads); blocking calls wait\n", sched.maxm);
+		rt_printf(2, "preloom: %u kernel threads are in use%s; blocking calls wait\n", sched.maxm,
+			  bound_is_lowered() ? " and no more to be had" : " (PRELOOM=maxthreads)");
 }
 
 static bool reached(void)
@@ -156,6 +182,17 @@ static bool leaves_no_trace(int nr)
 	}
 }
 
+/* With sched.lock. m is to leave the call that it is in. */
+static bool tell_to_end(struct m *m)
+{
+	struct g *g = m->curg;
+	if (!g || load_acq(&g->status) != Gsyscall || !leaves_no_trace(g->syscall_nr))
+		return false;
+	store_rel(&g->queuem, 1);
+	sig_kick(m);
+	return true;
+}
+
 /* From sysmon: pp's M is in a call for long. True: no M is to be had for pp, so the call was told to end. */
 bool bound_retake(struct p *pp)
 {
@@ -163,24 +200,47 @@ bool bound_retake(struct p *pp)
 	if (!reached())
 		return false;
 	lock(&sched.lock);
-	for (struct m *m = sched.allm; m; m = m->alllink) {
-		if (load_acq(&m->oldp) != pp)
-			continue;
-		struct g *g = m->curg;
-		told = g && load_acq(&g->status) == Gsyscall && leaves_no_trace(g->syscall_nr);
-		if (told) {
-			store_rel(&g->queuem, 1);
-			sig_kick(m);
+	for (struct m *m = sched.allm; m; m = m->alllink)
+		if (load_acq(&m->oldp) == pp) {
+			told = tell_to_end(m);
+			break;
 		}
-		break;
-	}
 	unlock(&sched.lock);
 	return told;
 }
 
+/* With sched.lock: there is something to do, or to watch, for an idle P, and no M for it. */
+static bool wants_m_locked(int64_t now)
+{
+	int64_t next = timers_next();
+	if (!sched.pidle || sched.midle)
+		return false;
+	return sched.runq.n || (load_acq(&sched.lastpoll) != 0 && ((next && next <= now) || netpoll_waiters()));
+}
+
+/* The kernel refused a thread: another try now and then, and if it still does, an M is freed for what else there is to do. */
+static void tick_lowered(int64_t now)
+{
+	bool wants, again = now >= load_rlx(&lowered), told = false;
+	lock(&sched.lock);
+	wants = wants_m_locked(now);
+	if (again)
+		bound_init();
+	unlock(&sched.lock);
+	if (wants && again)
+		startm(NULL, false);
+	lock(&sched.lock);
+	if (bound_is_lowered() && wants_m_locked(now))
+		for (struct m *m = sched.allm; m && !told; m = m->alllink)
+			told = tell_to_end(m);
+	unlock(&sched.lock);
+}
+
 /* From sysmon, every few milliseconds: what some of them wait for may have come. */
-void bound_tick(void)
+void bound_tick(int64_t now)
 {
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		bound_next();
+	if (bound_is_lowered())
+		tick_lowered(now);
 }

@@ -1,7 +1,8 @@
 /* fork.c - the child of a fork has one G, the caller's M as its only kernel thread, and a fresh scheduler.
  *
- * Before the fork the locks of what must stay consistent are taken (slabs, stack pool); all the rest - queues, futex
- * buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
+ * Before the fork the locks of what must stay consistent are taken (signals, table of G's, stack pool, slabs); all the rest
+ * - queues, futex buckets, timers, idle lists - is rebuilt in the child from nothing, since only the calling G lives there.
+ * A vfork holds no lock, as it would until the child's exec: what its child finds in the middle of a change it leaves behind.
  */
 #include "control.h"
 #include "ending.h"
@@ -15,6 +16,7 @@
 void fork_prepare(void)
 {
 	sig_fork_prepare();
+	g_lock_for_fork();
 	stack_lock();
 	alloc_lock_for_fork();
 }
@@ -23,6 +25,7 @@ static void unlock_own(void)
 {
 	alloc_unlock_for_fork();
 	stack_unlock();
+	g_unlock_for_fork();
 }
 
 void fork_parent(void)
@@ -40,7 +43,8 @@ static void reset_p(struct p *pp)
 	store_rlx(&pp->runqtail, 0);
 	store_rlx(&pp->runnext, NULL);
 	store_rlx(&pp->timers.lock.v, 0);
-	pp->timers.len = 0;
+	pp->timers.slot = NULL; /* another M may have been in the middle of growing it */
+	pp->timers.len = pp->timers.cap = 0;
 	store_rlx(&pp->timers.first, 0);
 	pp->gfree = NULL;
 	pp->ngfree = 0;
@@ -58,10 +62,8 @@ static void reset_sched(struct m *m)
 	store_rlx(&sched.nmspinning, 0);
 	sched.midle = NULL;
 	sched.nmidle = sched.nmlocked = sched.nmpolling = 0;
-	sched.nm = 1;
+	m_after_fork(m);
 	bound_reset();
-	sched.allm = m;
-	m->alllink = NULL;
 	store_rlx(&sched.lastpoll, os_nanotime());
 	store_rlx(&sched.polluntil, 0);
 	store_rlx(&sched.sysmonwait, 0);
@@ -82,6 +84,8 @@ void fork_child(bool locked)
 	prof_after_fork(m);
 	if (locked)
 		unlock_own();
+	else
+		alloc_after_vfork();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
 	m->procid = os_gettid();

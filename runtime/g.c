@@ -167,6 +167,17 @@ void g_set_pid(int pid)
 	tid_shift = (uint32_t)pid * GOLDEN_RATIO >> 11;
 }
 
+/* A fork must not come between two steps of g_fresh. */
+void g_lock_for_fork(void)
+{
+	lock(&allg_lock);
+}
+
+void g_unlock_for_fork(void)
+{
+	unlock(&allg_lock);
+}
+
 /* In the child of a fork only `self` lives; the others' memory stays theirs, as stale pointers may remain. */
 void g_reinit_after_fork(struct g *self)
 {

@@ -1,6 +1,7 @@
-/* m.c - kernel threads: their structures, notes, and birth.
+/* m.c - kernel threads: their structures, notes, birth and end.
  *
- * M's are never destroyed: an idle one sleeps on its note and is used again.
+ * An idle M sleeps on its note and is used again. One ends if a wired G changed it, or if its kernel thread was not to be had.
+ * Its structure then serves the next M and nothing else: sysmon and the senders of signals look at M's without a lock.
  */
 #include "prof.h"
 #include "runtime.h"
@@ -27,15 +28,18 @@ void note_wake(_Atomic uint32_t *note)
 	os_futex_wake(note, 1);
 }
 
-/* m must be zeroed. Takes sched.lock. False: there is no memory for its stack. */
+static struct m *free_ms; /* by schedlink; sched.lock */
+
+/* For a kernel thread that is yet to be made, or for the one that runs. Of what *m was only the stacks are kept. Takes
+ * sched.lock. False: there is no memory for its stack. */
 bool m_init(struct m *m)
 {
-	m->g0size = G0_STACK;
-	m->g0stack = os_mmap(m->g0size);
-	if (!m->g0stack)
+	void *g0stack = m->g0stack ? m->g0stack : os_mmap(G0_STACK);
+	if (!g0stack)
 		return false;
-	m->self = m;
-	m->g0sp = (uintptr_t)m->g0stack + m->g0size - 64;
+	*m = (struct m){ .self = m, .g0stack = g0stack, .g0size = G0_STACK, .sigstack = m->sigstack,
+			 .sigstack_size = m->sigstack_size };
+	m->g0sp = (uintptr_t)g0stack + G0_STACK - 64;
 	lock(&sched.lock);
 	m->id = (int)sched.mid++;
 	m->alllink = sched.allm;
@@ -48,14 +52,31 @@ bool m_init(struct m *m)
 	return true;
 }
 
+static struct m *m_alloc(void)
+{
+	lock(&sched.lock);
+	struct m *m = free_ms;
+	if (m)
+		free_ms = m->schedlink;
+	unlock(&sched.lock);
+	return m ? m : rt_alloc(sizeof(*m));
+}
+
+/* With sched.lock. */
+static void m_free_locked(struct m *m)
+{
+	m->schedlink = free_ms;
+	free_ms = m;
+}
+
 /* The caller has counted it in sched.nm. NULL: there is no memory for it; it is not counted any more. */
 struct m *m_new(void)
 {
-	struct m *m = rt_alloc(sizeof(*m));
+	struct m *m = m_alloc();
 	if (!m_init(m)) {
-		rt_free(m, sizeof(*m));
 		lock(&sched.lock);
 		sched.nm--;
+		m_free_locked(m);
 		unlock(&sched.lock);
 		return NULL;
 	}
@@ -63,43 +84,56 @@ struct m *m_new(void)
 	return m;
 }
 
-void m_abandon(struct m *m)
+/* With sched.lock. Who walks the list without it finds the way on from m all the same. */
+static void m_unlist_locked(struct m *m)
 {
-	lock(&sched.lock);
-	sched.nm--;
 	for (struct m **pm = &sched.allm; *pm; pm = &(*pm)->alllink)
 		if (*pm == m) {
 			*pm = m->alllink;
 			break;
 		}
-	unlock(&sched.lock);
-	os_munmap(m->g0stack, m->g0size);
-	rt_free(m, sizeof(*m));
+}
+
+/* With sched.lock: its kernel thread was not to be had. */
+void m_abandon_locked(struct m *m)
+{
+	m_unlist_locked(m);
+	if (m->sysmon)
+		return;
+	sched.nm--;
+	m_free_locked(m);
+}
+
+void m_after_fork(struct m *self)
+{
+	free_ms = NULL;
+	sched.nm = 1;
+	sched.allm = self;
+	self->alllink = NULL;
 }
 
 _Noreturn void m_retire(void)
 {
 	struct m *m = getm();
+	uint64_t all = ~0ULL;
 	handoffp(releasep());
 	lock(&sched.lock);
 	sched.nm--;
-	for (struct m **pm = &sched.allm; *pm; pm = &(*pm)->alllink)
-		if (*pm == m) {
-			*pm = m->alllink;
-			break;
-		}
+	m_unlist_locked(m);
 	checkdead_locked();
 	unlock(&sched.lock);
 	/* The process lives in its first kernel thread's name: that one only sleeps. */
 	while (m == &m0)
 		note_sleep(&m->park, -1);
-	uint64_t all = ~0ULL;
 	prof_m_stop(m);
 	sys4(14, 2, &all, 0, 8); /* no signal on a stack that goes away */
 	if (m->sigstack)
 		os_munmap(m->sigstack, m->sigstack_size);
 	void *stack = m->g0stack;
 	size_t size = m->g0size;
-	rt_free(m, sizeof(*m));
+	m->g0stack = m->sigstack = NULL;
+	lock(&sched.lock);
+	m_free_locked(m);
+	store_rel(&sched.lock.v, 0); /* not by unlock: *m may be another M's from here on */
 	arch_munmap_exit(stack, size);
 }

@@ -136,20 +136,41 @@ static void pidleput_with_work_unlock(struct p *pp)
 		netpoll_break();
 }
 
-/* Runs pp on a new M, which is counted. False: there is no kernel thread to be had. */
-static bool start_new(struct p *pp, bool spinning)
+/* There is no kernel thread to be had for m (NULL: not even memory for it), which was to run pp. */
+static void start_failed(struct m *m, struct p *pp, bool spinning)
+{
+	lock(&sched.lock);
+	if (m)
+		m_abandon_locked(m);
+	bound_lower_locked();
+	pidleput_with_work_unlock(pp);
+	if (spinning)
+		atomic_fetch_sub(&sched.nmspinning, 1);
+	bound_warn();
+}
+
+/* Runs pp on a new M, which is counted. */
+static void start_new(struct p *pp, bool spinning)
 {
 	struct m *m = m_new();
 	if (m) {
 		m->nextp = pp;
 		m->spinning = spinning;
-		if (start_kernel_thread(m) >= 0)
-			return true;
-		m_abandon(m);
 	}
-	lock(&sched.lock);
-	pidleput_with_work_unlock(pp);
-	return false;
+	if (!m || start_kernel_thread(m) < 0)
+		start_failed(m, pp, spinning);
+}
+
+/* From sysmon, see start_kernel_thread. */
+void start_new_ms(void)
+{
+	struct m *next, *m = load_rlx(&sched.newm) ? atomic_exchange(&sched.newm, NULL) : NULL;
+	for (; m; m = next) {
+		next = m->schedlink;
+		m->schedlink = NULL;
+		if (os_newm(m) < 0)
+			start_failed(m, m->nextp, m->spinning);
+	}
 }
 
 /* Runs pp (NULL: any idle one) on an M; spinning: the caller has counted it in nmspinning. */
@@ -168,9 +189,8 @@ void startm(struct p *pp, bool spinning)
 		unlock(&sched.lock);
 	}
 	if (pp && !m) {
-		if (start_new(pp, spinning))
-			return;
-		pp = NULL;
+		start_new(pp, spinning);
+		return;
 	}
 	if (!pp) {
 		if (spinning)

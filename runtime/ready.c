@@ -22,6 +22,18 @@ static void wake_others(struct p *pp)
 	wakep();
 }
 
+/* From where there is no P that would come to it: so an idle one is taken with the queue, whoever else spins. wakep would
+ * not do: that somebody is counted as spinning may mean no more than that an M found no P, and forgets it now. */
+static void ready_globally(struct g *g)
+{
+	lock(&sched.lock);
+	globrunq_put_locked(g);
+	struct p *pp = pidleget_locked();
+	unlock(&sched.lock);
+	if (pp)
+		startm(pp, false);
+}
+
 static void make_ready(struct g *g, bool next)
 {
 	struct m *m = getm();
@@ -30,12 +42,7 @@ static void make_ready(struct g *g, bool next)
 	g_setstatus(g, Gwaiting, Grunnable);
 	if (unlikely(!m || m->foreign || !m->p)) {
 		g->ready_ticks = arch_cputicks();
-		lock(&sched.lock);
-		globrunq_put_locked(g);
-		unlock(&sched.lock);
-		/* seq_cst: the queue, then the look at who spins; a spinning M that stops does it the other way round */
-		atomic_fetch_add(&sched.nreadies, 1);
-		wakep();
+		ready_globally(g);
 		return;
 	}
 	count_ready(m->p, g);
@@ -85,11 +92,12 @@ void ready_list(struct gqueue *q)
 	}
 	if (!pp)
 		unlock(&sched.lock);
-	atomic_thread_fence(memory_order_seq_cst); /* as in make_ready: nobody else may look at these for long */
+	/* seq_cst: the queue, then the look at who spins; a spinning M that stops does it the other way round */
+	atomic_thread_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < n && load_rlx(&sched.npidle) != 0; i++)
-		if (pp || i == 0)
+		if (pp)
 			wakep();
-		else
+		else /* as in ready_globally */
 			startm(NULL, false);
 }
 

@@ -105,6 +105,8 @@ struct g {
 	_Atomic uint32_t interrupt;  /* Intr…: blocking calls return -EINTR */
 	struct regs *regs;	     /* the entry frame while inshim */
 	void *xstate;		     /* extended state of the site beside it, NULL if it can have none */
+	int64_t deadline;	     /* of the call's relative timeout, once it is known, else 0 */
+	int64_t resumed;	     /* the same, while the call is made again because nothing came of an interruption */
 
 	uintptr_t stack_lo, stack_hi; /* 0 where unknown */
 	uintptr_t clear_tid;	      /* CLONE_CHILD_CLEARTID */
@@ -281,7 +283,7 @@ struct sched {
 	int main_exit_code;
 
 	/* counters */
-	_Atomic uint64_t nparks, nreadies, nmcreated, nsysmontick;
+	_Atomic uint64_t nmcreated, nsysmontick;
 };
 
 extern struct sched sched;
@@ -323,6 +325,7 @@ void gosched(void);		    /* to the global queue's end */
 void goyield(void);		    /* to the local queue's end */
 void wakep(void);
 void startm(struct p *pp, bool spinning);
+void start_new_ms(void);
 void handoffp(struct p *pp);
 void stopm(void);
 struct g *findrunnable_try(struct m *m, bool *inherit); /* all that rule 4 and 5 find without sleeping */
@@ -367,6 +370,8 @@ struct g *g_by_tid(uint32_t tid);
 struct g *g_at(uint32_t slot); /* every G ever made: 0 ≤ slot < g_count(); NULL: not yet filled in */
 uint32_t g_count(void);
 void g_set_pid(int pid); /* thread ids are made with it */
+void g_lock_for_fork(void);
+void g_unlock_for_fork(void);
 void g_reinit_after_fork(struct g *self);
 
 /* park.c */
@@ -403,11 +408,13 @@ void blocked_end(void);
 bool bound_wait(struct g *g);
 bool bound_retake(struct p *pp);
 void bound_next(void);
-void bound_tick(void);
+void bound_tick(int64_t now);
+void bound_lower_locked(void);
+bool bound_is_lowered(void);
 
 /* sysmon.c, preempt.c */
 _Noreturn void sysmon(void);
-void sysmon_start(void);
+bool sysmon_start(void);
 void sysmon_wake(void);
 bool preempt_one(struct p *pp);
 bool p_retake(struct p *pp, enum pstatus to);
@@ -418,7 +425,8 @@ extern int preempt_signal;
 struct m *m_new(void);
 bool m_init(struct m *m);
 _Noreturn void m_retire(void); /* ends this kernel thread; it keeps its P no longer */
-void m_abandon(struct m *m); /* made, but its kernel thread could not be had */
+void m_abandon_locked(struct m *m);
+void m_after_fork(struct m *self);
 void note_sleep(_Atomic uint32_t *note, int64_t ns);
 void note_wake(_Atomic uint32_t *note);
 
@@ -472,6 +480,7 @@ void *rt_grow(void *old, size_t old_n, size_t new_n);
 void rt_free(void *p, size_t n);
 void alloc_lock_for_fork(void);
 void alloc_unlock_for_fork(void);
+void alloc_after_vfork(void);
 
 /* print.c, trace.c */
 void rt_printf(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -233,9 +233,11 @@ static void after_overflow(void)
 {
 	if (!atomic_exchange(&overflowed, 0))
 		return;
+	lock(&sched.lock);
 	for (struct m *m = sched.allm; m; m = m->alllink)
 		if (m->procid)
 			os_tgkill(m->procid, SIG_CANCEL);
+	unlock(&sched.lock);
 }
 
 /* Where a signal from the kernel goes whose handler could not tell. */

@@ -48,9 +48,11 @@ void sig_keep(uint64_t set)
 		return;
 	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &new, 0, 8);
 	struct m *self = getm();
+	lock(&sched.lock);
 	for (struct m *m = sched.allm; m; m = m->alllink)
 		if (m != self)
 			sig_kick(m);
+	unlock(&sched.lock);
 }
 
 /* The calling G no longer blocks these. */

@@ -18,6 +18,7 @@
 #define OFTEN_PER_MSEC 2
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
+#define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
 #define SLICE (10 * NSEC_PER_MSEC)
 #define SHORT_SLICE (SLICE / 4) /* where G after G uses up its slice: about the kernel's */
 #define SHORT_AFTER 4
@@ -44,18 +45,21 @@ static bool slice_over(struct p *pp, int64_t now)
 	return (ran >= slice && others_wait(pp)) || (ran >= TIMER_SLICE && timer_due(now));
 }
 
-/* Asks the G that runs on pp to give it away. */
+/* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
+ * look, does so when it comes back: no need to interrupt it. */
 bool preempt_one(struct p *pp)
 {
+	bool incall = load_acq(&pp->status) == Psyscall;
 	struct m *m = pp->m;
-	struct g *g = m ? m->curg : NULL;
+	struct g *g = incall ? load_rlx(&pp->callg) : m ? m->curg : NULL;
 	if (!g)
 		return false;
 	store_rel(&g->preempt, 1);
 	pp->npreempt++;
 	if (tracing())
 		trace_p(TraceAsk, pp, 0, 0);
-	sig_kick(m);
+	if (!incall)
+		sig_kick(m);
 	return true;
 }
 
@@ -162,17 +166,28 @@ static bool ask_to_poll(void)
 	return came;
 }
 
-/* Where nobody sleeps in the netpoller although a P is idle (polled_elsewhere in proc.c), events and deadlines are ours to
- * see to. An M that polls itself finds what its G's wrote to each other done with; from here it would look like news. */
+/* A P is idle, and nobody sleeps in the netpoller who would see to a deadline at `next`: the M that did went off with a G,
+ * or none does (polled_elsewhere in proc.c). */
+static bool unwatched(int64_t next)
+{
+	int64_t until = load_acq(&sched.polluntil);
+	return load_rlx(&sched.npidle) && (load_acq(&sched.lastpoll) != 0 || until == 0 || until > next);
+}
+
+/* What nobody sleeps in the netpoller for is ours to see to: an M is woken for deadlines that come, and to take over the
+ * netpoller after a while (unless polled_elsewhere). An M that polls itself finds what its G's wrote to each other done
+ * with; from here it would look like news. */
 static void poll_if_stale(bool often, int64_t now)
 {
-	bool alone = often && load_rlx(&sched.npidle);
-	int64_t last = load_acq(&sched.lastpoll);
-	if (last == 0)
-		return;
-	if (alone && timer_due(now))
+	bool idle = load_rlx(&sched.npidle), alone = often && idle;
+	int64_t last = load_acq(&sched.lastpoll), next = timers_next();
+	if (next && next <= now && unwatched(next))
 		wakep();
-	if (!netpoll_waiters() || (last + MAX_DELAY > now && (!alone || ask_to_poll())))
+	if (last == 0 || !netpoll_waiters())
+		return;
+	if (idle && !alone && last + LEFT_ALONE <= now)
+		wakep();
+	if (last + MAX_DELAY > now && (!alone || ask_to_poll()))
 		return;
 	atomic_compare_exchange_strong(&sched.lastpoll, &last, now);
 	struct gqueue q = { 0 };
@@ -195,7 +210,7 @@ static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
 	uint64_t n = count_switches();
-	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !control_pending() && !stack_is_cooling();
+	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !bound_is_lowered() && !control_pending() && !stack_is_cooling();
 	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
@@ -237,7 +252,9 @@ static void pace_update(struct pace *p, int64_t now)
 	p->wakes = n;
 	p->switches = switches;
 	p->since = now;
-	store_rel(&sched.sysmonfast, p->often);
+	/* seq_cst: an M that stops spinning looks at this after it has said so; either it sees that it must poll, or we see
+	 * it spin no more. */
+	atomic_store(&sched.sysmonfast, p->often);
 	/* Somebody shall sleep in the netpoller again. */
 	if (before && !p->often && load_acq(&sched.lastpoll) != 0)
 		wakep();
@@ -251,17 +268,19 @@ static bool anybody_waits(void)
 	return load_acq(&sched.runqsize) != 0;
 }
 
-/* With every P busy, slices and sleeps end on time only if sysmon looks on time. */
+/* With every P busy, slices and sleeps end on time only if sysmon looks on time; so do sleeps that nobody watches. */
 static int64_t latest_look(int64_t now)
 {
-	int64_t limit = MAX_DELAY, next;
-	if (load_rlx(&sched.npidle))
-		return limit;
-	if (anybody_waits())
+	int64_t limit = MAX_DELAY, next = timers_next(), least = TIMER_SLICE / 2;
+	if (load_rlx(&sched.npidle)) {
+		if (!next || !unwatched(next))
+			return limit;
+		least = DEFER_DELAY;
+	} else if (anybody_waits()) {
 		limit = SLICE / 4;
-	next = timers_next();
+	}
 	if (next && next - now < limit)
-		limit = next - now > TIMER_SLICE / 2 ? next - now : TIMER_SLICE / 2;
+		limit = next - now > least ? next - now : least;
 	return limit;
 }
 
@@ -275,25 +294,13 @@ static int64_t next_delay(int64_t delay, int idle, bool often, int64_t now)
 	return delay < limit ? delay : limit;
 }
 
-/* See start_kernel_thread in mp.c. */
-static void start_new_ms(void)
-{
-	struct m *next, *m = load_rlx(&sched.newm) ? atomic_exchange(&sched.newm, NULL) : NULL;
-	for (; m; m = next) {
-		next = m->schedlink;
-		m->schedlink = NULL;
-		if (os_newm(m) < 0)
-			throw("no kernel thread to be had for a process with wired threads");
-	}
-}
-
 /* See bound.c. */
 static void retry_calls(int64_t *last_try, int64_t now)
 {
-	if (likely(!load_rlx(&sched.nwaitm)) || *last_try + MAX_DELAY > now)
+	if (likely(!load_rlx(&sched.nwaitm) && !bound_is_lowered()) || *last_try + MAX_DELAY > now)
 		return;
 	*last_try = now;
-	bound_tick();
+	bound_tick(now);
 }
 
 static void trace_if_due(int64_t *last, int64_t now)
@@ -360,17 +367,21 @@ void sysmon_wake(void)
 		note_wake(&sched.sysmonnote);
 }
 
-/* Starts sysmon once; the caller runs on a G. */
-void sysmon_start(void)
+/* Starts sysmon once; the caller runs on a G. False: there is no kernel thread to be had for it. */
+bool sysmon_start(void)
 {
-	if (sched.sysmon_started)
-		return;
-	sched.sysmon_started = true;
-	sysmon_m.foreign = 0;
-	if (!sysmon_m.self && !m_init(&sysmon_m))
-		throw("cannot start sysmon: no memory for its stack");
+	if (likely(sched.sysmon_started))
+		return true;
+	if (!m_init(&sysmon_m)) /* in the child of a fork: anew */
+		return false;
 	sysmon_m.sysmon = true;
-	if (os_newm(&sysmon_m) < 0)
-		throw("cannot start sysmon: no kernel thread to be had");
+	if (os_newm(&sysmon_m) < 0) {
+		lock(&sched.lock);
+		m_abandon_locked(&sysmon_m);
+		unlock(&sched.lock);
+		return false;
+	}
+	sched.sysmon_started = true;
 	control_begin(sysmon_m.procid); /* now: it may not get a CPU for a while */
+	return true;
 }

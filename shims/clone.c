@@ -41,6 +41,8 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 {
 	if ((a->flags & THREAD_FLAGS) != THREAD_FLAGS || a->flags & (CLONE_VFORK | CLONE_PIDFD) || !a->stack)
 		return -EINVAL;
+	if (!sysmon_start())
+		return -EAGAIN;
 	uintptr_t fs = a->flags & CLONE_SETTLS ? a->tls : getg()->fs;
 	struct g *g = thread_new(r, a->stack + a->stack_size, fs, a->stack_size);
 	if (!g)
@@ -58,7 +60,6 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 		arch_user_store32((void *)a->child_tid, tid);
 	if (a->flags & CLONE_CHILD_CLEARTID)
 		g->clear_tid = a->child_tid;
-	sysmon_start();
 	thread_start(g);
 	return tid;
 }

@@ -207,6 +207,13 @@ START_TEST(it_wakes_up_when_a_p_is_used_again)
 }
 END_TEST
 
+static void short_call(void *unused)
+{
+	long args[6] = { 0 };
+	(void)unused;
+	blocking_syscall(getg(), 17, args);
+}
+
 /* --- network --- */
 
 START_TEST(it_polls_if_nobody_did_for_10_ms)
@@ -265,10 +272,58 @@ START_TEST(an_idle_p_runs_what_it_found)
 }
 END_TEST
 
+/* The M that watched the timers went off with a G that an event woke. */
+START_TEST(it_sees_to_timers_that_nobody_watches)
+{
+	with_sysmon(2);
+	struct g *a = unit_parked(WaitSleep);
+	timer_add(&a->timer, fake.now + 5 * MSEC, timer_wake, a, unit_seq(a));
+	main_g->waitreason = WaitIORead;
+	fake_call(main_g, unit_park, NULL);
+	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	fake_until(fake.now + MSEC);
+	unit_net_event(main_g);
+	fake_settle();
+	ck_assert_ptr_eq(unit_curg(main_g->m->p->id), main_g);
+	fake_until(fake.now + 4 * MSEC + 200 * USEC);
+	ck_assert_uint_eq(load_rlx(&a->status), Grunning);
+	ck_assert_uint_eq(load_rlx(&main_g->status), Grunning);
+}
+END_TEST
+
+START_TEST(it_wakes_somebody_to_watch_the_network)
+{
+	with_sysmon(2);
+	fake.net_waiting = true;
+	fake_until(fake.now + MSEC);
+	ck_assert_int_eq(load_rlx(&sched.lastpoll), 0);
+	ck_assert_int_eq(fake.ms[2].state, MPolling);
+}
+END_TEST
+
+/* It makes system call after system call, and is in one whenever somebody looks. */
+START_TEST(a_g_in_short_calls_is_preempted_too)
+{
+	with_sysmon(1);
+	runq_put(&allp[0], unit_runnable(), false);
+	int64_t begin = fake.now;
+	fake_call(main_g, short_call, NULL);
+	while (!load_rlx(&main_g->preempt) && fake.now < begin + 100 * MSEC) {
+		fake_until(fake.now + 10 * USEC);
+		store_rlx(&allp[0].syscalltick, load_rlx(&allp[0].syscalltick) + 1); /* another call */
+	}
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 1);
+	ck_assert_int_ge(fake.now - begin, 10 * MSEC);
+	ck_assert_int_le(fake.now - begin, 21 * MSEC);
+	ck_assert_int_eq(fake.kicks, 0);
+}
+END_TEST
+
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
 	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms,
 	  slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
-	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found)
+	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
+	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)

@@ -297,8 +297,31 @@ START_TEST(a_refusal_of_the_kernel_is_no_end)
 	ck_assert_uint_eq(load_rlx(&sched.nmspinning), 0);
 	ck_assert_ptr_eq(load_rlx(&allp[0].runnext), a);
 	fake.newm_error = 0;
+	ready(unit_parked(WaitFutex)); /* the kernel is not asked each time */
+	ck_assert_uint_eq(sched.nm, 1);
+	bound_tick(fake.now + 101 * MSEC);
 	ready(unit_parked(WaitFutex));
 	ck_assert_uint_eq(sched.nm, 2);
+}
+END_TEST
+
+/* The only M is in a call when another G, whose sleep is over, needs it: the call is ended and queues. */
+START_TEST(a_call_is_ended_where_no_m_is_to_be_had)
+{
+	bounded(1, 100);
+	sysmon_start();
+	struct g *a = unit_parked(WaitSleep);
+	timer_add(&a->timer, fake.now + 5 * MSEC, timer_wake, a, unit_seq(a));
+	fake.newm_error = -11;
+	fake_call(main_g, long_call, (void *)73);
+	fake_until(fake.now + 40 * MSEC);
+	ck_assert_int_gt(fake.kicks, 0);
+	ck_assert_ptr_eq(fake.kicked, &m0);
+	ck_assert_uint_eq(load_rlx(&main_g->queuem), 1);
+	fake_return(&fake.ms[0], -4);
+	fake_settle();
+	ck_assert_int_eq(main_g->waitreason, WaitM);
+	ck_assert_ptr_eq(unit_curg(0), a);
 }
 END_TEST
 
@@ -350,5 +373,5 @@ UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_war
 	  an_m_that_comes_back_lets_the_first_go_on, sysmon_gives_it_another_try_after_10_ms,
 	  a_signal_for_it_ends_the_wait, some_calls_are_not_ended,
 	  each_time_the_p_stays_idle_and_nobody_counts_as_spinning, none_below_the_bound,
-	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end,
+	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end, a_call_is_ended_where_no_m_is_to_be_had,
 	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal)
