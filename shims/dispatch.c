@@ -77,7 +77,9 @@ long shim_leave(struct regs *r, long ret)
 		/* A restart code that is left over: no handler ran, so the call goes on as if nothing had been. */
 		if (!is_restart_code(ret))
 			return ret;
+		g->resumed = g->deadline; /* what is left of a timeout, not all of it */
 		ret = call(g, r);
+		g->resumed = 0;
 	}
 }
 
@@ -90,6 +92,7 @@ long shim_dispatch(struct regs *r, void *xstate)
 	store_rlx(&g->inshim, 1);
 	g->regs = r;
 	g->xstate = xstate;
+	g->deadline = 0;
 	long ret = call(g, r);
 	if (unlikely(g->sig.saved_set || is_restart_code(ret)))
 		ret = shim_leave(r, ret);
@@ -142,6 +145,12 @@ int user_read_timespec(uintptr_t src, int64_t *ns)
 
 int64_t deadline_after(int64_t ns)
 {
-	int64_t now = os_nanotime();
-	return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+	struct g *g = getg();
+	int64_t now, deadline = g->resumed;
+	if (unlikely(deadline)) {
+		g->resumed = 0;
+		return g->deadline = deadline;
+	}
+	now = os_nanotime();
+	return g->deadline = ns > INT64_MAX - now ? INT64_MAX : now + ns;
 }

@@ -12,16 +12,6 @@ static bool goes_to_kernel(uintptr_t addr, unsigned op)
 	return !(op & FUTEX_PRIVATE_FLAG) && !stack_contains(addr) && os_is_shared_memory(addr);
 }
 
-static long kernel_futex(struct regs *r, unsigned cmd)
-{
-	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
-	bool waits = cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET || cmd == FUTEX_WAIT_REQUEUE_PI;
-	if (!waits)
-		return shim_raw(r);
-	long ret = blocking_syscall_long(getg(), __NR_futex, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
-}
-
 /* The deadline of a wait in monotonic ns; 0: none. */
 static int read_deadline(const struct regs *r, unsigned op, unsigned cmd, int64_t *deadline)
 {
@@ -41,11 +31,31 @@ static int read_deadline(const struct regs *r, unsigned op, unsigned cmd, int64_
 	return 0;
 }
 
-static long interrupted(long ret, int64_t deadline)
+static long interrupted(long ret, bool timed)
 {
 	if (ret != -EINTR)
 		return ret;
-	return deadline ? -ERESTART_RESTARTBLOCK : -ERESTARTSYS;
+	return timed ? -ERESTART_RESTARTBLOCK : -ERESTARTSYS;
+}
+
+/* A wait for some time is made one until some time, since it may be made again. */
+static long kernel_futex(struct regs *r, unsigned op, unsigned cmd)
+{
+	long a[6] = { (long)A1(r), op, (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
+	int64_t deadline = 0;
+	struct ktimespec ts;
+	if (cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI)
+		return shim_raw(r);
+	if (cmd == FUTEX_WAIT && A4(r)) {
+		int err = read_deadline(r, op, cmd, &deadline);
+		if (err)
+			return err;
+		ts = (struct ktimespec){ deadline / NSEC_PER_SEC, deadline % NSEC_PER_SEC };
+		a[1] = FUTEX_WAIT_BITSET | (long)(op & FUTEX_PRIVATE_FLAG);
+		a[3] = (long)&ts;
+		a[5] = FUTEX_BITSET_MATCH_ANY;
+	}
+	return interrupted(blocking_syscall_long(getg(), __NR_futex, a), a[3]);
 }
 
 static long wake(uintptr_t addr, uint32_t n, uint32_t bitset)
@@ -105,7 +115,7 @@ static long shared(struct regs *r, unsigned op, unsigned cmd)
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi_shared(getg(), A1(r));
 	default:
-		return kernel_futex(r, cmd);
+		return kernel_futex(r, op, cmd);
 	}
 }
 
@@ -114,8 +124,7 @@ long shim_futex(struct regs *r)
 	uintptr_t addr = A1(r);
 	unsigned op = (unsigned)A2(r), cmd = op & FUTEX_CMD_MASK;
 	uint32_t val = (uint32_t)A3(r), val2 = (uint32_t)A4(r), val3 = (uint32_t)A6(r);
-	if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2 &&
-	    cmd != FUTEX_WAIT)
+	if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2)
 		return -ENOSYS;
 	if (addr & 3)
 		return -EINVAL;

@@ -67,7 +67,7 @@ struct ktimespec {
 
 /* Reads a struct timespec; *ns is its value (saturated), -EFAULT or -EINVAL otherwise. */
 int user_read_timespec(uintptr_t src, int64_t *ns);
-int64_t deadline_after(int64_t ns);	  /* monotonic, saturated */
+int64_t deadline_after(int64_t ns);	  /* from now, or from when the call was first made; monotonic, saturated */
 int64_t deadline_of_walltime(int64_t ns); /* CLOCK_REALTIME → monotonic; 1 if it is past */
 
 int64_t g_cputime(struct g *g); /* ns on a CPU */
