@@ -34,6 +34,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -56,6 +57,7 @@ extern unsigned entry_xsave_size;
 extern const char __ehdr_start[], etext[], _end[];
 
 static bool options_done;
+int activate_loaded_by;
 
 static void say(const char *text)
 {
@@ -308,6 +310,13 @@ static void inspect_from_start(void)
 		sig_ending_changed();
 }
 
+/* It forked, or is itself a child: another process may have the same open files. */
+static void adopt_files(void)
+{
+	if (getpid() != activate_loaded_by || sys5(__NR_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL) != -ECHILD)
+		fd_leak();
+}
+
 static void rewrite_new(void)
 {
 	rewrite_all();
@@ -364,6 +373,7 @@ bool activate(void)
 	sig_init(&sc);
 	inspect_init((uintptr_t)__ehdr_start, (uintptr_t)etext);
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
+	adopt_files();
 	rt_opt.logfd = open_log();
 	rewrite_new();
 	dlhook_install(rewrite_new);

@@ -56,6 +56,7 @@ static void leave_children_alone(void)
 
 __attribute__((constructor)) static void preloom_init(void)
 {
+	activate_loaded_by = getpid();
 	if (getenv("PRELOOM_CHILDREN"))
 		leave_children_alone();
 	if (!getenv("PRELOOM"))

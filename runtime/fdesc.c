@@ -11,6 +11,7 @@ struct fdesc *_Atomic fdtab;
 _Atomic uint32_t fd_epoch = 1;
 
 _Atomic uint32_t fd_shares;
+_Atomic uint32_t fd_leaks;
 
 static _Atomic int highest = -1;
 static struct lock tab_lock = LOCK_INIT(RankNetpoll);
@@ -82,6 +83,7 @@ void fdesc_reset_locked(struct fdesc *e)
 	store_rlx(&e->flags, 0);
 	store_rlx(&e->drained, 0);
 	store_rlx(&e->born, 0);
+	store_rlx(&e->own, 0);
 	store_rlx(&e->kind, KindUnknown);
 }
 

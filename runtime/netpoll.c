@@ -93,6 +93,18 @@ void netpoll_unregister(int fd)
 	os_epoll_ctl(load_rlx(&epfd), EPOLL_CTL_DEL, fd, 0, 0);
 }
 
+/* -EMFILE or the like if the program can have no more descriptors, else 0. Tried with one that does no harm if another
+ * thread's fork takes it along. */
+long netpoll_number_left(void)
+{
+	netpoll_init();
+	int fd = os_dupfd(breakfd, 0);
+	if (fd < 0)
+		return fd;
+	os_close(fd);
+	return 0;
+}
+
 void netpoll(int64_t delay_ns, struct gqueue *out)
 {
 	struct os_event ev[NEVENTS];

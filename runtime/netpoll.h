@@ -16,6 +16,7 @@ enum fdkind {
 	KindMsg,     /* message sockets: MSG_DONTWAIT; all or nothing */
 	KindSeq,     /* the same, and write() ends a record */
 	KindUnixMsg, /* message sockets of AF_UNIX: epoll does not say when the peer's queue has room */
+	KindLowat,   /* a stream socket with SO_RCVLOWAT, which a read that does not block disregards: hand off */
 	KindPipe,    /* RWF_NOWAIT both ways */
 	KindEvent,   /* RWF_NOWAIT for reads; writes do not block in practice (eventfd, timerfd) */
 	KindPoll,    /* a poll before the call (FIFO by name, inotify, signalfd, character device) */
@@ -49,6 +50,7 @@ struct fdesc {
 	_Atomic uint16_t closing; /* closes under way: nothing may be remembered about the number */
 	_Atomic uint32_t ino;	  /* with KindPipe: both ends have the same */
 	_Atomic uint32_t born;	  /* fd_shares + 1 when this program made the file; 0: not known */
+	_Atomic uint32_t own;	  /* the same with fd_leaks */
 	struct iowait *waiters[2];
 } __attribute__((aligned(64)));
 
@@ -73,6 +75,7 @@ struct iowait {
 extern struct fdesc *_Atomic fdtab;
 extern _Atomic uint32_t fd_epoch; /* grows when the program changes O_NONBLOCK or a socket timeout anywhere */
 extern _Atomic uint32_t fd_shares; /* times that open files got other numbers or went to other processes */
+extern _Atomic uint32_t fd_leaks;  /* times that open files went to other processes */
 struct fdesc *fdtab_init(void);
 
 /* NULL: beyond the table; such calls are handed off. */
@@ -84,15 +87,46 @@ static inline struct fdesc *fdesc_get(int fd)
 	return likely((unsigned)fd < FDTAB_LEN) ? &t[fd] : NULL;
 }
 
+/* An open file gets another number in this process. */
 static inline void fd_share(void)
 {
 	atomic_fetch_add(&fd_shares, 1);
+}
+
+/* Open files may get into another process now. */
+static inline void fd_leak(void)
+{
+	fd_share();
+	atomic_fetch_add(&fd_leaks, 1);
 }
 
 /* Nobody else can have the open file: made here, and nothing was doubled or handed on since. */
 static inline bool fdesc_sole(struct fdesc *e)
 {
 	return load_rlx(&e->born) == load_acq(&fd_shares) + 1;
+}
+
+/* What fd_shares and fd_leaks were before the call that made a file. */
+struct fdorigin {
+	uint32_t shares, leaks;
+};
+
+static inline struct fdorigin fd_origin(void)
+{
+	return (struct fdorigin){ load_acq(&fd_shares), load_acq(&fd_leaks) };
+}
+
+static inline void fdesc_made(struct fdesc *e, struct fdorigin o)
+{
+	store_rlx(&e->born, o.shares + 1);
+	store_rlx(&e->own, o.leaks + 1);
+}
+
+/* No other process can have the open file, as far as is known. */
+static inline bool fdesc_own(struct fdesc *e)
+{
+	uint32_t leaks = load_acq(&fd_leaks);
+	return likely(leaks == 0) || load_rlx(&e->own) == leaks + 1;
 }
 
 static inline uint32_t fdesc_seen(struct fdesc *e, enum iodir dir)
@@ -136,6 +170,7 @@ void privfd_after_fork(void);
 
 void netpoll_after_fork(void);
 int netpoll_register(int fd, uint32_t gen);
+long netpoll_number_left(void);
 void netpoll_unregister(int fd);
 extern _Atomic uint32_t netpoll_nwait;
 

@@ -8,12 +8,14 @@
 #include <linux/errno.h>
 
 #define PRIVATE_TOP 4096
-#define NPRIVATE 64
+#define NPRIVATE 65536 /* a server that ends may close every connection while its thread waits on it */
 #define NRESERVED 4 /* for epoll and the like; duplicates go below them */
+#define NUSUAL 64   /* and are mostly not more than this */
 
 static struct lock priv_lock = LOCK_INIT(RankNetpoll);
 static int priv[NPRIVATE]; /* number + 1; 0: free */
 static bool stays[NPRIVATE]; /* also in the child of a fork */
+static int npriv; /* all beyond are free */
 
 static bool remember(int fd, bool stay)
 {
@@ -23,6 +25,7 @@ static bool remember(int fd, bool stay)
 		if (priv[i] == 0) {
 			priv[i] = fd + 1;
 			stays[i] = stay;
+			npriv = i < npriv ? npriv : i + 1;
 			done = true;
 		}
 	unlock(&priv_lock);
@@ -37,9 +40,13 @@ static void forget(int fd)
 {
 	fdesc_set_private(fdesc_get(fd), false);
 	lock(&priv_lock);
-	for (int i = 0; i < NPRIVATE; i++)
-		if (priv[i] == fd + 1)
+	for (int i = npriv - 1; i >= 0; i--)
+		if (priv[i] == fd + 1) {
 			priv[i] = 0;
+			break;
+		}
+	while (npriv && priv[npriv - 1] == 0)
+		npriv--;
 	unlock(&priv_lock);
 }
 
@@ -86,7 +93,7 @@ int privfd_take_not_inherited(int fd)
 /* A private duplicate of fd, or -errno. */
 int privfd_dup(int fd)
 {
-	int high = dup_high(fd, NPRIVATE);
+	int high = dup_high(fd, NUSUAL);
 	if (high >= 0 && !remember(high, false)) {
 		os_close(high);
 		return -EMFILE;
@@ -111,7 +118,7 @@ int privfd_next(int from)
 {
 	int best = -1;
 	lock(&priv_lock);
-	for (int i = 0; i < NPRIVATE; i++)
+	for (int i = 0; i < npriv; i++)
 		if (priv[i] > from && (best < 0 || priv[i] - 1 < best))
 			best = priv[i] - 1;
 	unlock(&priv_lock);
@@ -122,7 +129,7 @@ int privfd_next(int from)
 void privfd_after_fork(void)
 {
 	priv_lock = (struct lock)LOCK_INIT(RankNetpoll);
-	for (int i = 0; i < NPRIVATE; i++)
+	for (int i = 0; i < npriv; i++)
 		if (priv[i] && stays[i]) {
 			fdesc_set_private(fdesc_get(priv[i] - 1), true);
 		} else if (priv[i]) {

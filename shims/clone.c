@@ -164,7 +164,7 @@ static long clone_any(struct regs *r, struct clone_args *full, size_t size)
 		struct cloneargs a = { flags, full->stack, full->stack_size, full->parent_tid, full->child_tid, full->tls };
 		return clone_thread(r, &a);
 	}
-	fd_share();
+	fd_leak();
 	if (flags & CLONE_VM && full->stack)
 		return clone_foreign(r, full, size);
 	if (full->stack || r->rax == __NR_clone3)
@@ -236,7 +236,7 @@ long clone_by_foreign(struct regs *r)
 long shim_fork(struct regs *r)
 {
 	const struct clone_args c = { .exit_signal = SIGCHLD };
-	fd_share();
+	fd_leak();
 	return fork_here(r, &c);
 }
 
@@ -244,6 +244,6 @@ long shim_fork(struct regs *r)
 long shim_vfork(struct regs *r)
 {
 	const struct clone_args c = { .flags = CLONE_VFORK, .exit_signal = SIGCHLD };
-	fd_share();
+	fd_leak();
 	return fork_here(r, &c);
 }

@@ -29,11 +29,14 @@ static long accept_any(struct regs *r, long flags)
 	struct iocall c;
 	io_begin(&c, r, e, DirRead);
 	c.sock = c.accepts = true;
+	struct fdorigin origin = fd_origin();
 	long ret = io_poll_first(&c, POLLIN);
 	if (ret >= 0) {
 		uint32_t epoch = load_acq(&fd_epoch);
 		fd_fresh((int)ret, k);
 		struct fdesc *n = fdesc_get((int)ret);
+		if (n)
+			fdesc_made(n, origin);
 		if (n && flags & SOCK_NONBLOCK)
 			fdesc_set_flags(n, FD_NONBLOCK, epoch);
 	}

@@ -44,7 +44,8 @@ static enum fdkind kind_of_socket(int domain, int type, int protocol)
 
 static enum fdkind socket_kind(int fd)
 {
-	return kind_of_socket(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE), socket_option(fd, SO_PROTOCOL));
+	enum fdkind k = kind_of_socket(socket_option(fd, SO_DOMAIN), socket_option(fd, SO_TYPE), socket_option(fd, SO_PROTOCOL));
+	return (k == KindTCP || k == KindStream) && socket_option(fd, SO_RCVLOWAT) > 1 ? KindLowat : k;
 }
 
 static enum fdkind chardev_kind(struct fdesc *e, int fd)
@@ -98,7 +99,7 @@ void fd_fresh(int fd, enum fdkind kind)
 long shim_socket(struct regs *r)
 {
 	int domain = (int)A1(r), type = (int)A2(r) & SOCK_TYPE_MASK, protocol = (int)A3(r);
-	uint32_t shares = load_acq(&fd_shares);
+	struct fdorigin origin = fd_origin();
 	long fd = shim_raw(r);
 	if (fd < 0)
 		return fd;
@@ -107,7 +108,43 @@ long shim_socket(struct regs *r)
 	fd_fresh((int)fd, kind_of_socket(domain, type, protocol));
 	struct fdesc *e = fdesc_get((int)fd);
 	if (e)
-		store_rlx(&e->born, shares + 1);
+		fdesc_made(e, origin);
+	return fd;
+}
+
+/* Two descriptors at pair; nothing but their origin is to be noted. */
+static long made_pair(struct regs *r, uintptr_t pair)
+{
+	struct fdorigin origin = fd_origin();
+	int fd[2];
+	long ret = shim_raw(r);
+	if (ret < 0 || user_read(fd, pair, sizeof(fd)))
+		return ret;
+	for (int i = 0; i < 2; i++) {
+		struct fdesc *e = fdesc_get(fd[i]);
+		if (e)
+			fdesc_made(e, origin);
+	}
+	return ret;
+}
+
+long shim_pipe(struct regs *r)
+{
+	return made_pair(r, A1(r));
+}
+
+long shim_socketpair(struct regs *r)
+{
+	return made_pair(r, A4(r));
+}
+
+long shim_eventfd(struct regs *r)
+{
+	struct fdorigin origin = fd_origin();
+	long fd = shim_raw(r);
+	struct fdesc *e = fd >= 0 ? fdesc_get((int)fd) : NULL;
+	if (e)
+		fdesc_made(e, origin);
 	return fd;
 }
 
@@ -175,6 +212,15 @@ long shim_close_range(struct regs *r)
 
 /* --- duplicates --- */
 
+/* Whoever has the one has the other. */
+static long doubled(int from, long to)
+{
+	struct fdesc *e = fdesc_get(from), *d = to >= 0 ? fdesc_get((int)to) : NULL;
+	if (e && d && e != d)
+		store_rlx(&d->own, load_rlx(&e->own));
+	return to;
+}
+
 static long dup_onto(struct regs *r, int from, int to)
 {
 	struct fdesc *e = fdesc_get(to);
@@ -186,7 +232,7 @@ static long dup_onto(struct regs *r, int from, int to)
 	close_begin(e, to);
 	long ret = kernel_call_once((long)r->rax, from, to, (long)A3(r));
 	fdesc_close_end(e);
-	return ret;
+	return doubled(from, ret);
 }
 
 long shim_dup2(struct regs *r)
@@ -204,7 +250,7 @@ long shim_dup(struct regs *r)
 	if (privfd_is((int)A1(r)))
 		return -EBADF;
 	fd_share();
-	return shim_raw(r);
+	return doubled((int)A1(r), shim_raw(r));
 }
 
 /* --- flags and options that decide whether a call waits --- */
@@ -229,7 +275,7 @@ long shim_fcntl(struct regs *r)
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 		fd_share();
-		return shim_raw(r);
+		return doubled((int)A1(r), shim_raw(r));
 	case F_SETLK:
 	case F_OFD_SETLK:
 	case F_SETLEASE:
@@ -250,7 +296,14 @@ long shim_setsockopt(struct regs *r)
 {
 	if ((int)A2(r) != SOL_SOCKET)
 		return shim_raw(r);
+	struct fdesc *e = fdesc_get((int)A1(r));
 	switch ((int)A3(r)) {
+	case SO_RCVLOWAT: {
+		long ret = shim_raw(r);
+		if (e && ret == 0 && !(load_rlx(&e->flags) & FD_PRIVATE))
+			fdesc_set_kind(e, KindUnknown);
+		return ret;
+	}
 	case SO_RCVTIMEO_OLD:
 	case SO_RCVTIMEO_NEW:
 	case SO_SNDTIMEO_OLD:

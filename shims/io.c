@@ -102,7 +102,8 @@ long shim_read(struct regs *r)
 	case KindStream:
 	case KindMsg:
 	case KindSeq:
-	case KindUnixMsg: {
+	case KindUnixMsg:
+	case KindLowat: {
 		long ret = sock_recv(r, e, k, 0);
 		return unlikely(ret == -ENOTSOCK) ? (fdesc_forget(e), shim_may_block(r)) : ret;
 	}
@@ -214,7 +215,8 @@ long shim_write(struct regs *r)
 	case KindStream:
 	case KindMsg:
 	case KindSeq:
-	case KindUnixMsg: {
+	case KindUnixMsg:
+	case KindLowat: {
 		long ret = sock_send(r, e, k, 0);
 		return unlikely(ret == -ENOTSOCK) ? (fdesc_forget(e), shim_may_block(r)) : ret;
 	}
@@ -291,7 +293,7 @@ static long writev_any(struct regs *r, long flags)
 	if (unlikely(!e))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
-	if (kind_is_socket(k) && !flags)
+	if ((kind_is_socket(k) || k == KindLowat) && !flags)
 		return sock_writev(r, e, k);
 	if (k == KindPipe)
 		return writev_pipe(r, e, flags);

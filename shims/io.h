@@ -76,7 +76,7 @@ static inline bool fd_nonblocking(struct fdesc *e)
  * the kernel may know of data whose event we have not collected. */
 static inline bool fd_drained(struct fdesc *e)
 {
-	return load_rlx(&e->drained) == load_acq(&e->seq[DirRead]) + 1 &&
+	return fdesc_own(e) && load_rlx(&e->drained) == load_acq(&e->seq[DirRead]) + 1 &&
 	       (load_rlx(&e->flags) & (FD_HUP | FD_BLOCKING)) == FD_BLOCKING && load_rlx(&e->epoch) == load_acq(&fd_epoch);
 }
 

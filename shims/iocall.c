@@ -3,7 +3,8 @@
  * Only a call that failed with EAGAIN asks whether the program itself made the descriptor non-blocking (F_GETFL) or
  * gave the socket a timeout. That it may wait is remembered until the program changes such a thing anywhere (fd_epoch):
  * flags sit on the open file, so a change through one number may concern another. What other processes change is not
- * seen; so the descriptors that processes do share in practice, 0 to 2 and terminals, are asked each time.
+ * seen; so files that another process may have (0 to 2, terminals, what was there before a fork) are asked for O_NONBLOCK
+ * each time.
  */
 #include "io.h"
 #include <linux/fcntl.h>
@@ -47,7 +48,8 @@ static long may_wait(struct iocall *c, int64_t *timeout)
 	uint32_t epoch = load_acq(&fd_epoch);
 	bool cache = fd > 2 && load_rlx(&e->kind) != KindTty;
 	*timeout = 0;
-	if (likely(cache && load_rlx(&e->flags) & FD_BLOCKING && load_rlx(&e->epoch) == epoch))
+	bool known = cache && load_rlx(&e->flags) & FD_BLOCKING && load_rlx(&e->epoch) == epoch;
+	if (likely(known && fdesc_own(e)))
 		return 0;
 	long fl = sys3(__NR_fcntl, fd, F_GETFL, 0);
 	if (fl < 0)
@@ -57,6 +59,8 @@ static long may_wait(struct iocall *c, int64_t *timeout)
 			fdesc_set_flags(e, FD_NONBLOCK, epoch);
 		return -EAGAIN;
 	}
+	if (known)
+		return 0;
 	if (c->sock) {
 		int64_t rcv = socket_timeout(fd, SO_RCVTIMEO), snd = socket_timeout(fd, SO_SNDTIMEO);
 		*timeout = c->dir == DirRead ? rcv : snd;
@@ -159,7 +163,10 @@ long io_poll_first(struct iocall *c, short events)
 				iowait_end(&c->w);
 			return ret;
 		}
-		long ret = io_wait(c);
+		/* The kernel takes the new number before it looks who is there. */
+		long ret = c->accepts && !c->waited ? netpoll_number_left() : 0;
+		if (ret == 0)
+			ret = io_wait(c);
 		if (ret != IO_RETRY)
 			return io_end(c, ret);
 	}

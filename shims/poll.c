@@ -6,8 +6,9 @@
  * changed count when the waiter is armed. What is ready all the time was ready at the question. Waiters of poll want
  * every event and pass none on, since they consume nothing.
  *
- * The set is copied once, as the kernel does: the program may change its own meanwhile, and a descriptor that another G
- * closes goes on under another number.
+ * The set is copied once, as the kernel does: the program may change its own meanwhile. A descriptor that another G closes
+ * is waited for under another number; once it has something to tell, the kernel looks at the program's number again,
+ * which is nobody's or somebody else's then, and so do we.
  */
 #include "pollset.h"
 #include <linux/poll.h>
@@ -18,6 +19,7 @@
 void pollset_init(struct pollset *s, size_t n)
 {
 	s->n = n;
+	s->again = false;
 	if (n <= POLLSET_SMALL) {
 		s->p = s->small_p;
 		s->node = s->small_node;
@@ -39,6 +41,7 @@ static void node_init(struct pollnode *node, struct g *g, int fd, enum iodir dir
 {
 	struct fdesc *e = wanted && fd >= 0 ? fdesc_get(fd) : NULL;
 	node->used = e != NULL;
+	node->number = fd;
 	if (!e)
 		return;
 	iowait_init(&node->w, g, e, fd, dir, WaitPoll);
@@ -84,6 +87,20 @@ static void nodes_look(struct pollset *s)
 	}
 }
 
+/* What is ready was, in part, closed meanwhile: asks for the program's numbers. False: nothing was. */
+static bool nodes_renumber(struct pollset *s)
+{
+	bool any = false;
+	for (size_t i = 0; i < 2 * s->n; i++) {
+		struct pollnode *node = &s->node[i];
+		if (node->used && s->p[i / 2].fd != node->number) {
+			s->p[i / 2].fd = node->number;
+			any = true;
+		}
+	}
+	return any;
+}
+
 /* The program knows now that there is something to read, perhaps before its event has come in here. */
 static void nodes_readable(struct pollset *s)
 {
@@ -119,6 +136,11 @@ long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void
 		ret = kernel_poll(s->p, s->n);
 		if (ret >= 0)
 			ret = count(s, arg);
+		if (unlikely(ret > 0 && s->again) && nodes_renumber(s)) {
+			ret = kernel_poll(s->p, s->n);
+			ret = ret >= 0 ? count(s, arg) : ret;
+		}
+		s->again = true;
 		if (ret) {
 			nodes_readable(s);
 			break;
@@ -221,9 +243,10 @@ static long poll_until(struct regs *r, int64_t deadline)
 	uintptr_t ufds = A1(r);
 	size_t n = (unsigned)A2(r);
 	struct pollset s;
-	/* With no wait, or more descriptors than there can be: the kernel answers at once. */
-	if (deadline < 0 || n > POLLSET_MAX)
+	if (deadline < 0)
 		return kernel_poll((const void *)ufds, n);
+	if (n > POLLSET_MAX)
+		return IO_HANDOFF;
 	pollset_init(&s, n);
 	long ret = n && user_read(s.p, ufds, n * sizeof(*s.p)) ? -EFAULT : pollset_wait(&s, deadline, count_poll, NULL);
 	if (ret >= 0)

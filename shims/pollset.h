@@ -12,6 +12,7 @@ struct kpollfd {
 struct pollnode {
 	struct iowait w;
 	uint32_t seen;
+	int number; /* by which the program knows it */
 	bool used;
 };
 
@@ -21,6 +22,7 @@ struct pollset {
 	struct kpollfd *p;
 	struct pollnode *node; /* two for each descriptor: read and write side */
 	size_t n;
+	bool again; /* this is not the first question */
 	struct kpollfd small_p[POLLSET_SMALL];
 	struct pollnode small_node[2 * POLLSET_SMALL];
 };

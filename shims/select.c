@@ -90,9 +90,9 @@ static void sets_to_poll(const struct fdsets *f, struct pollset *s)
 
 static int answers(const struct kpollfd *p)
 {
-	int in = p->events & WANT_IN && p->revents & IN_SET;
-	int out = p->events & WANT_OUT && p->revents & OUT_SET;
-	int ex = p->events & EX_SET && p->revents & EX_SET;
+	int in = p->events & WANT_IN && p->revents & (IN_SET | POLLNVAL);
+	int out = p->events & WANT_OUT && p->revents & (OUT_SET | POLLNVAL);
+	int ex = p->events & EX_SET && p->revents & (EX_SET | POLLNVAL);
 	return in | out << 1 | ex << 2;
 }
 
@@ -101,7 +101,7 @@ static long count_select(const struct pollset *s, void *arg)
 	long n = 0;
 	(void)arg;
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->p[i].revents & POLLNVAL)
+		if (s->p[i].revents & POLLNVAL && !s->again)
 			return -EBADF;
 		int a = answers(&s->p[i]);
 		n += (a & 1) + (a >> 1 & 1) + (a >> 2);

@@ -101,6 +101,8 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
 	bool call = r->rax == __NR_recvfrom;
+	if (unlikely(k == KindLowat))
+		return shim_may_block(r);
 	uint32_t seen = fdesc_seen(e, DirRead);
 	if (k == KindTCP && A3(r) && fd_drained(e))
 		return recv_wait(r, e, k, flags, seen, -EAGAIN);
@@ -135,7 +137,7 @@ long shim_recvmsg(struct regs *r)
 	if (flags & NEVER_WAITS)
 		return shim_raw(r);
 	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
-	if (unlikely(!e || flags & MSG_WAITALL))
+	if (unlikely(!e || flags & MSG_WAITALL || fd_kind(e, (int)A1(r)) == KindLowat))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
@@ -155,7 +157,7 @@ long shim_recvmmsg(struct regs *r)
 		return err;
 	if (flags & NEVER_WAITS)
 		return shim_raw(r);
-	if (unlikely(!e || flags & MSG_WAITALL))
+	if (unlikely(!e || flags & MSG_WAITALL || fd_kind(e, (int)A1(r)) == KindLowat))
 		return shim_may_block(r);
 	if (ns >= 0)
 		deadline = deadline_after(ns);
@@ -257,7 +259,7 @@ static __attribute__((noinline)) long send_message_wait(struct regs *r, struct f
 
 long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
-	bool call = r->rax == __NR_sendto, stream = k == KindTCP || k == KindStream;
+	bool call = r->rax == __NR_sendto, stream = k == KindTCP || k == KindStream || k == KindLowat;
 	uint32_t seen = fdesc_seen(e, DirWrite);
 	if (!call && k == KindSeq)
 		flags |= MSG_EOR;
@@ -326,7 +328,7 @@ static long sendmsg_any(struct regs *r, struct fdesc *e, enum fdkind k, struct k
 	c.a[1] = umsg ? (long)umsg : (long)h;
 	c.a[2] = flags | MSG_DONTWAIT;
 	c.sock = true;
-	if (k != KindTCP && k != KindStream) {
+	if (k != KindTCP && k != KindStream && k != KindLowat) {
 		if (k != KindUnixMsg)
 			return io_loop(&c);
 		long ret = io_try(&c);
@@ -352,7 +354,7 @@ long shim_sendmsg(struct regs *r)
 	if (user_read(&h, A2(r), sizeof(h)) || unlikely(!e))
 		return shim_may_block(r);
 	if (h.controllen)
-		fd_share(); /* it may carry descriptors away */
+		fd_leak(); /* it may carry descriptors away */
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (flags & MSG_FASTOPEN)
@@ -373,14 +375,14 @@ long shim_sendmmsg(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
-	fd_share();
+	fd_leak();
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (unlikely(!e || flags & MSG_FASTOPEN))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, (int)A1(r));
 	/* A stream may take a message in part, which only the blocking form completes. */
-	if (k == KindTCP || k == KindStream)
+	if (k == KindTCP || k == KindStream || k == KindLowat)
 		return shim_may_block(r);
 	struct iocall c;
 	long done = 0, ret;
