@@ -27,6 +27,7 @@ struct iocall {
 	bool accepts;  /* waits only if the socket listens */
 	bool waited;   /* w is in use */
 	bool timed;    /* a socket timeout applies: a signal gives -EINTR in spite of SA_RESTART */
+	bool late;     /* the deadline is past, and the last try under way */
 	struct iowait w;
 };
 

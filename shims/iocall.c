@@ -25,7 +25,7 @@ void io_begin(struct iocall *c, struct regs *r, struct fdesc *e, enum iodir dir)
 	c->a[5] = (long)A6(r);
 	c->dir = dir;
 	c->reason = dir == DirRead ? WaitIORead : WaitIOWrite;
-	c->sock = c->accepts = c->waited = c->timed = false;
+	c->sock = c->accepts = c->waited = c->timed = c->late = false;
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO in ns; 0: none. */
@@ -86,6 +86,8 @@ long io_wait(struct iocall *c)
 			c->w.deadline = deadline_after(timeout);
 		}
 	}
+	if (unlikely(c->late))
+		return -EAGAIN;
 	enum iowake how = iowait_sleep(&c->w, c->seen);
 	c->a[0] = load_rlx(&c->w.fd);
 	c->e = load_acq(&c->w.e);
@@ -93,7 +95,9 @@ long io_wait(struct iocall *c)
 	case IoRetry:
 		return IO_RETRY;
 	case IoTimeout:
-		return -EAGAIN;
+		/* As in the kernel, what has come by now counts, also if nobody has heard of it yet. */
+		c->late = true;
+		return IO_RETRY;
 	case IoSignal:
 		return c->timed ? -EINTR : -ERESTARTSYS;
 	case IoHandoff:

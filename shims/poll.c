@@ -128,6 +128,7 @@ static long nodes_arm(struct pollset *s, uint32_t seq)
 long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void *arg)
 {
 	struct g *g = getg();
+	bool late = false;
 	long ret;
 	nodes_init(s, g);
 	g->wait_fd = s->n ? s->p[0].fd : -1;
@@ -141,7 +142,7 @@ long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void
 			ret = ret >= 0 ? count(s, arg) : ret;
 		}
 		s->again = true;
-		if (ret) {
+		if (ret || late) {
 			nodes_readable(s);
 			break;
 		}
@@ -154,10 +155,11 @@ long pollset_wait(struct pollset *s, int64_t deadline, pollset_count count, void
 			break;
 		}
 		enum iowake how = iowait_park(g, seq, deadline);
-		if (how == IoRetry)
-			continue;
-		ret = how == IoTimeout ? 0 : -ERESTARTNOHAND;
-		break;
+		if (how == IoSignal) {
+			ret = -ERESTARTNOHAND;
+			break;
+		}
+		late = how == IoTimeout; /* one more question, as in the kernel: what has come by now counts */
 	}
 	nodes_end(s);
 	return ret;

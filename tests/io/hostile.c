@@ -555,6 +555,51 @@ static void urgent(void)
     close(fds[0]), close(fds[1]);
 }
 
+/* --- deadlines --- */
+
+enum { LATE_MS = 60 };
+
+static int64_t deadline_ns;
+
+static void *waits_briefly(void *arg)
+{
+    struct timeval tv = { 0, LATE_MS * 1000 };
+    struct epoll_event ev = { .events = EPOLLIN };
+    struct pollfd p = { fds[0], POLLIN, 0 };
+    int how = (int)(intptr_t)arg, ep = epoll_create1(0);
+    char c;
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fds[0], &ev) == 0);
+    CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0);
+    deadline_ns = now_ns(CLOCK_MONOTONIC) + LATE_MS * NSEC_PER_MSEC;
+    atomic_store(&woken, 1);
+    ssize_t n = how == 0 ? poll(&p, 1, LATE_MS) : how == 1 ? epoll_wait(ep, &ev, 1, LATE_MS) : recv(fds[0], &c, 1, 0);
+    close(ep);
+    return (void *)(intptr_t)(n == 1);
+}
+
+/* What has come before the deadline is not overlooked, however late the waiter gets to run. */
+static void in_time(void)
+{
+    int missed = 0;
+    for (int round = 0; round < 15; round++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+        atomic_store(&woken, 0);
+        pthread_t t = start(waits_briefly, (void *)(intptr_t)(round % 3));
+        while (!atomic_load(&woken))
+            msleep(1);
+        struct timespec at = { (deadline_ns - 2000000) / NSEC_PER_SEC, (deadline_ns - 2000000) % NSEC_PER_SEC };
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+        CHECK(write(fds[1], "x", 1) == 1);
+        int64_t written = now_ns(CLOCK_MONOTONIC);
+        while (now_ns(CLOCK_MONOTONIC) < written + 15000000)
+            ;
+        int got = (int)(intptr_t)join(t);
+        missed += !got && written < deadline_ns;
+        close(fds[0]), close(fds[1]);
+    }
+    printf("just before the deadline: %d missed\n", missed);
+}
+
 int main(void)
 {
     join(start(nothing, NULL));
@@ -585,5 +630,6 @@ int main(void)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
     low_water("Unix");
     urgent();
+    in_time();
     return 0;
 }
