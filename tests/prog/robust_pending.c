@@ -20,17 +20,20 @@ static void *ends_before_the_wake(void *arg)
     head.list.next = &head.list;
     head.futex_offset = offsetof(struct lock, word);
     head.list_op_pending = &l->list;
-    usleep(50000);
+    usleep(10000);
     CHECK(syscall(SYS_set_robust_list, &head, sizeof head) == 0);
     syscall(SYS_exit, 0); /* not pthread_exit, which might use the list */
     return NULL;
 }
 
+static _Atomic int woken;
+
 static void *waits(void *arg)
 {
     struct lock *l = arg;
-    struct timespec limit = {10, 0};
+    struct timespec limit = {20, 0};
     CHECK(syscall(SYS_futex, &l->word, FUTEX_WAIT, 0, &limit, NULL, 0) == 0);
+    woken = 1;
     return NULL;
 }
 
@@ -45,7 +48,8 @@ int main(void)
 {
     struct lock *own = shared_lock(MAP_PRIVATE), *shared = shared_lock(MAP_SHARED);
     pthread_t w = start(waits, own);
-    join(start(ends_before_the_wake, own));
+    while (!woken) /* the first may come before anybody waits */
+        join(start(ends_before_the_wake, own));
     join(w);
     puts("in this process");
     fflush(stdout);
@@ -55,9 +59,11 @@ int main(void)
         waits(shared);
         _exit(0);
     }
-    join(start(ends_before_the_wake, shared));
     int status;
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    pid_t ended;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0)
+        join(start(ends_before_the_wake, shared));
+    CHECK(ended == child && status == 0);
     puts("in another");
     return 0;
 }
