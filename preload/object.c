@@ -175,25 +175,6 @@ void object_list_free(struct object_list *l)
 	l->v = NULL;
 }
 
-static int first_object(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	unsigned long long *v = arg;
-
-	(void)size;
-	v[0] = info->dlpi_adds;
-	v[1] = info->dlpi_subs;
-	return 1;
-}
-
-void object_list_version(unsigned long long *adds, unsigned long long *subs)
-{
-	unsigned long long v[2] = {0, 0};
-
-	dl_iterate_phdr(first_object, v);
-	*adds = v[0];
-	*subs = v[1];
-}
-
 const Elf64_Sym *object_symbol(const struct object *o, uintptr_t addr, bool must_cover)
 {
 	const Elf64_Sym *best = NULL;

@@ -49,9 +49,6 @@ struct object_list {
 int object_list_get(struct object_list *l);
 void object_list_free(struct object_list *l);
 
-/* The two counters alone. */
-void object_list_version(unsigned long long *adds, unsigned long long *subs);
-
 /* The function of .dynsym that covers addr, or NULL. Without a size in the symbol: the nearest one below. */
 const Elf64_Sym *object_symbol(const struct object *o, uintptr_t addr, bool must_cover);
 

@@ -87,7 +87,7 @@ static void park_m(struct g *g)
 	    atomic_compare_exchange_strong(&g->wait, &old, (old & ~(uint64_t)STATE_MASK) | WaitParked)) {
 		/* seq_cst, the exchange being a full fence: either we see the signal, or its sender sees Parked. From here
 		 * on the G may be anybody's, unless we claim it ourselves. */
-		if (likely(!load_acq(&g->interrupt)) || !sig_wait_interruptible(g->waitreason) ||
+		if (likely(!load_acq(&g->interrupt)) ||
 		    wait_claim(g, (uint32_t)(old >> SEQ_SHIFT), WakeSignal) != ClaimParked) {
 			schedule();
 			return;

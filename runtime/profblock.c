@@ -77,7 +77,7 @@ static uint64_t waited(enum prof_type t, uint64_t since, uint64_t until)
 
 static bool counts(uint8_t reason)
 {
-	return reason != WaitNone && reason != WaitSleep && reason != WaitPreempted;
+	return reason != WaitNone && reason != WaitSleep;
 }
 
 static void ended(struct g *g, uint32_t state)
@@ -109,7 +109,7 @@ static void still_waits(struct g *g)
 	uint8_t reason = g->waitreason;
 	struct regs r;
 	struct unwind u;
-	if (g->issystem || (status == Gwaiting ? !counts(reason) : status != Gsyscall))
+	if (status == Gwaiting ? !counts(reason) : status != Gsyscall)
 		return;
 	uint64_t ticks = waited(ProfBlock, since, arch_cputicks());
 	if (ticks < prof.kind[ProfBlock].rate_ticks || arch_user_copy(&r, g->regs, sizeof(r)))

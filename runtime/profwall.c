@@ -49,7 +49,7 @@ static void look_at(struct g *g, uint64_t n, uint64_t ns)
 	uint32_t status = load_acq(&g->status), state;
 	uint64_t switches = g->switches, goid = g->goid;
 	struct unwind u;
-	if (status == Gdead || status == Gidle || g->issystem)
+	if (status == Gdead || status == Gidle)
 		return;
 	if (status != Grunning && unwind_parked(g, status, &u, &state)) {
 		uint32_t stack = prof_stack_of(&u, true);

@@ -37,15 +37,12 @@ enum waitreason {
 	WaitPoll,
 	WaitEpoll,
 	WaitSignal,
-	WaitJoin,
-	WaitPreempted,
-	WaitChan,
 	WaitM, /* the cap on kernel threads is reached */
 	NWaitReason
 };
 
 /* How a wait ended; carried in the wait record. WakeWord + n: the n-th word of a futex_waitv. */
-enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeRequeued, WakeWord = 128 };
+enum wake { WakeNone, WakeReady, WakeTimeout, WakeSignal, WakeWord = 128 };
 
 /* Why a G is to look at its signals: one is deliverable that this G was chosen for; or something is in the inbox, perhaps
  * for another. */
@@ -111,10 +108,8 @@ struct g {
 	uintptr_t stack_lo, stack_hi; /* 0 where unknown */
 	uintptr_t clear_tid;	      /* CLONE_CHILD_CLEARTID */
 	uintptr_t robust_list;
-	uint64_t robust_len;
 
 	uint8_t waitreason;
-	uint8_t issystem;    /* serves the runtime, not the program */
 	int wait_fd;	     /* with WaitIO…: the descriptor */
 	uintptr_t wait_addr; /* with WaitFutex…: the word */
 	int syscall_nr;	     /* with Gsyscall */
@@ -131,7 +126,6 @@ struct g {
 	struct lockcheck_thread *lockcheck; /* with PRELOOM=lockcheck; stays with the G */
 	uintptr_t spawn_entry, spawn_at; /* the same for the thread that this G is making, while it is in pthread_create */
 	uint64_t parent_goid;
-	int64_t created_ns;
 
 	uint64_t cputicks;    /* ticks on a CPU before the current run */
 	uint64_t wait_ticks;  /* arch_cputicks() when it left the CPU or became runnable */
@@ -269,14 +263,12 @@ struct sched {
 	_Atomic uint32_t sysmonwait;
 	_Atomic uint32_t sysmonnote;
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
-	_Atomic int64_t lastwakep;
 	_Atomic int gomaxprocs;
 	int64_t start_ns;
 	uint64_t start_ticks;
 	bool active;	 /* activation is done: M's may be made */
 	bool sysmon_started;
 	_Atomic uint32_t ngs;	    /* G's of the program that are not dead */
-	_Atomic uint32_t ngsys;	    /* system G's among allgs */
 	_Atomic uint32_t nforeign;  /* kernel threads of the program's own making, not ours */
 	_Atomic uint32_t nhandlers; /* asynchronous signals with a handler: a signal may wake somebody */
 	_Atomic uint64_t goidgen;

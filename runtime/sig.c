@@ -26,11 +26,6 @@ bool text_is_ours(uintptr_t ip)
 	       (sig_cfg.tramp_contains && sig_cfg.tramp_contains(ip));
 }
 
-bool sig_wait_interruptible(uint8_t why)
-{
-	return why != WaitNone && why != WaitPreempted && why != WaitChan;
-}
-
 void sig_kick(struct m *m)
 {
 	int id = m->procid;
@@ -55,7 +50,7 @@ bool sig_kicked(struct m *m, int sig, const struct ksiginfo *info)
 static bool wants(struct g *g, int sig)
 {
 	enum gstatus s = load_acq(&g->status);
-	if (s == Gdead || s == Gidle || g->issystem || g->sig.exiting)
+	if (s == Gdead || s == Gidle || g->sig.exiting)
 		return false;
 	if (atomic_load(&g->sig.mask) & sigbit(sig))
 		return false;
@@ -105,7 +100,7 @@ static void wake_target(struct g *g, struct gqueue *woken)
 		return;
 	uint64_t wait = atomic_load(&g->wait);
 	enum waitstate state = wait & 0xff;
-	if ((state == WaitPrepared || state == WaitParked) && sig_wait_interruptible(g->waitreason)) {
+	if (state == WaitPrepared || state == WaitParked) {
 		if (wait_claim(g, (uint32_t)(wait >> 32), WakeSignal) == ClaimParked)
 			gqueue_push(woken, g);
 		return;

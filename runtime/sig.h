@@ -103,7 +103,6 @@ void sig_swap_mask(struct g *g, uint64_t mask);	  /* ppoll and the like: until t
 void sig_restore_mask(struct g *g);		  /* ... unless it returns a restart code */
 bool sig_deliverable(struct g *g);	       /* of the calling G */
 bool sig_park(struct g *g, int64_t deadline); /* until a signal is deliverable (true) or the deadline (0: none) */
-bool sig_wait_interruptible(uint8_t waitreason);
 
 /* The end of a shim, when g->interrupt is set or ret is a restart code. If a handler must run it does not return. Else it
  * returns ret; a restart code then means: make the call again (the mask of ppoll and the like is restored). */

@@ -24,7 +24,7 @@ static bool all_block(uint64_t bit)
 	for (uint32_t i = 0; i < g_count(); i++) {
 		struct g *g = g_at(i);
 		enum gstatus s = g ? load_acq(&g->status) : Gdead;
-		if (s != Gdead && !g->issystem && !g->sig.exiting && !(atomic_load(&g->sig.mask) & bit))
+		if (s != Gdead && !g->sig.exiting && !(atomic_load(&g->sig.mask) & bit))
 			return false;
 	}
 	return true;

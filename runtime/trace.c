@@ -13,9 +13,6 @@ static const char *const reason_names[NWaitReason] = {
 	[WaitPoll] = "poll",
 	[WaitEpoll] = "epoll wait",
 	[WaitSignal] = "signal wait",
-	[WaitJoin] = "join",
-	[WaitPreempted] = "preempted",
-	[WaitChan] = "chan wait",
 	[WaitM] = "waiting for a kernel thread",
 };
 
@@ -156,7 +153,7 @@ void checkdead_locked(void)
 		uint32_t s = g ? load_acq(&g->status) : Gdead;
 		if (s == Grunnable || s == Grunning || s == Gsyscall || s == Gidle)
 			return;
-		if (s == Gwaiting && !g->issystem && (g->waitreason == WaitSignal || g->waitreason == WaitIORead ||
+		if (s == Gwaiting && (g->waitreason == WaitSignal || g->waitreason == WaitIORead ||
 						      g->waitreason == WaitIOWrite))
 			return;
 	}

@@ -26,7 +26,7 @@ HEADER = struct.Struct("=QIIQ16sQQQQQQQQIIQQQQQ")  # struct inspect_header up to
 FIELD = struct.Struct("=16s20sII")
 GIDLE, GRUNNABLE, GRUNNING, GSYSCALL, GWAITING, GDEAD = range(6)
 STATES = ("idle", "runnable", "running", "syscall", "waiting", "dead")
-REASONS = ("", "futex", "PI mutex", "sleep", "read", "write", "poll", "epoll", "signal", "join", "preempted", "channel",
+REASONS = ("", "futex", "PI mutex", "sleep", "read", "write", "poll", "epoll", "signal",
            "kernel thread")
 FUTEX, FUTEX_PI, READ, WRITE = 1, 2, 4, 5
 TRAMPOLINES = 1  # enum unwind_kind
@@ -76,7 +76,7 @@ class Goroutine:
         self.layout, self.address = layout, address
         self.data = read(address, layout.size("g"))
         for name in ("goid", "tid", "status", "sp", "m", "regs", "waitreason", "wait_fd", "wait_addr", "syscall_nr", "entry",
-                     "lockedm", "issystem"):
+                     "lockedm"):
             setattr(self, name, layout.get(self.data, "g", name))
         offset, size = layout.at["g", "name"]
         self.name = self.data[offset:offset + size].split(b"\0")[0].decode(errors="replace")

@@ -31,8 +31,7 @@ const char *prof_state_name(uint32_t state)
 	static const char *const reasons[NWaitReason] = {
 		[WaitNone] = "", [WaitFutex] = "futex", [WaitFutexPI] = "futex-pi", [WaitSleep] = "sleep",
 		[WaitIORead] = "read", [WaitIOWrite] = "write", [WaitPoll] = "poll", [WaitEpoll] = "epoll",
-		[WaitSignal] = "signal", [WaitJoin] = "join", [WaitPreempted] = "preempted", [WaitChan] = "channel",
-		[WaitM] = "kernel-thread",
+		[WaitSignal] = "signal", [WaitM] = "kernel-thread",
 	};
 	switch (state) {
 	case ProfRunning:
@@ -189,7 +188,7 @@ bool profdata_add_alive(const struct target *t, struct profdata *d)
 	d->sample = sample;
 	for (size_t i = 0; i < s.ng; i++) {
 		const struct g *g = &s.g[i].g;
-		if (g->prof_birth || g->issystem || !g->created_at)
+		if (g->prof_birth || !g->created_at)
 			continue;
 		pc[i] = g->created_at - 1;
 		th[i].entry = g->entry;

@@ -15,7 +15,6 @@ const char *wait_name(uint32_t why)
 		[WaitNone] = "waiting",	    [WaitFutex] = "locks and conditions", [WaitFutexPI] = "PI mutexes",
 		[WaitSleep] = "sleep",	    [WaitIORead] = "reading",		  [WaitIOWrite] = "writing",
 		[WaitPoll] = "poll",	    [WaitEpoll] = "epoll",		  [WaitSignal] = "signals",
-		[WaitJoin] = "join",	    [WaitPreempted] = "preempted",	  [WaitChan] = "channels",
 		[WaitM] = "kernel threads",
 	};
 	return why < NWaitReason && names[why] ? names[why] : "waiting";

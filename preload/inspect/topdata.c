@@ -26,8 +26,7 @@ const char *top_reason_name(enum waitreason r)
 	static const char *const names[NWaitReason] = {
 		[WaitNone] = "other", [WaitFutex] = "futex",   [WaitFutexPI] = "PI mutex", [WaitSleep] = "sleep",
 		[WaitIORead] = "read", [WaitIOWrite] = "write", [WaitPoll] = "poll",	   [WaitEpoll] = "epoll",
-		[WaitSignal] = "signal", [WaitJoin] = "join",	[WaitPreempted] = "preempted", [WaitChan] = "channel",
-		[WaitM] = "kernel thread",
+		[WaitSignal] = "signal", [WaitM] = "kernel thread",
 	};
 	return r < NWaitReason ? names[r] : "?";
 }

@@ -93,9 +93,7 @@ static bool wanted(const struct print *p, size_t i)
 	const struct g *g = &p->c->s.g[i].g;
 	if (p->o->only && g->goid != p->o->only)
 		return false;
-	if (p->o->circles && p->found_circles && !p->circle[i])
-		return false;
-	return p->o->system || !g->issystem;
+	return !p->o->circles || !p->found_circles || p->circle[i];
 }
 
 static void unwind_all(struct print *p)

@@ -103,7 +103,6 @@ static const char *reason(uint32_t why)
 		[WaitNone] = "waiting",		   [WaitFutex] = "futex",	[WaitFutexPI] = "PI mutex",
 		[WaitSleep] = "sleep",		   [WaitIORead] = "read",	[WaitIOWrite] = "write",
 		[WaitPoll] = "poll",		   [WaitEpoll] = "epoll",	[WaitSignal] = "signal",
-		[WaitJoin] = "join",		   [WaitPreempted] = "preempted", [WaitChan] = "chan",
 		[WaitM] = "kernel thread",
 	};
 	return why < NWaitReason && names[why] ? names[why] : "waiting";

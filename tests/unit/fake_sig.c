@@ -28,11 +28,6 @@ void sig_tick(void)
 	fake.ticks++;
 }
 
-bool sig_wait_interruptible(uint8_t why)
-{
-	return why != WaitNone && why != WaitPreempted && why != WaitChan;
-}
-
 void sig_g_init(struct g *child, struct g *parent)
 {
 	store_rlx(&child->sig.mask, load_rlx(&parent->sig.mask));

@@ -132,22 +132,6 @@ START_TEST(a_pending_signal_ends_the_wait_at_its_beginning)
 }
 END_TEST
 
-static void park_on_a_channel(void *unused)
-{
-	(void)unused;
-	seq = wait_begin(getg(), WaitChan);
-	how = wait_park(getg());
-}
-
-START_TEST(some_waits_take_no_signal)
-{
-	fake_start(1);
-	store_rlx(&main_g->interrupt, 1);
-	ck_assert(!fake_call(main_g, park_on_a_channel, NULL));
-	ck_assert_uint_eq(load_rlx(&main_g->status), Gwaiting);
-}
-END_TEST
-
 static void park_unclaimed(void *g)
 {
 	wait_park(g);
@@ -179,5 +163,5 @@ END_TEST
 
 UNIT_MAIN("wait record", a_parked_g_is_woken, of_several_wakers_one_wins, an_early_claim_keeps_it_awake,
 	  an_old_number_claims_nothing, a_cancelled_wait_cannot_be_woken, a_wake_before_the_cancelling_is_not_lost,
-	  a_pending_signal_ends_the_wait_at_its_beginning, some_waits_take_no_signal,
+	  a_pending_signal_ends_the_wait_at_its_beginning,
 	  parking_without_a_record_is_a_bug, a_late_waker_does_not_wake_the_next_user_of_the_g)
