@@ -10,6 +10,9 @@
 #include "runtime.h"
 #include "tracebuf.h"
 
+#define YIELDS_PER_CPU_YIELD 512
+#define ALONE_PER_CPU_YIELD 64 /* cheap, and the program pauses between mostly */
+
 static void wake_others(struct p *pp)
 {
 	if (load_rlx(&sched.npidle) == 0 || load_rlx(&sched.nmspinning) != 0)
@@ -130,12 +133,24 @@ static void goyield_m(struct g *g)
 	schedule();
 }
 
+/* Who yields again and again may wait for a G that another M runs, or for another process, and that one for the CPU that
+ * this M has: so the kernel is told now and then. Not each time, because that costs many times what a switch costs, but
+ * often enough that no more than some microseconds are spent on spinning. */
+static void yield_cpu(struct p *pp, uint32_t times)
+{
+	if (unlikely(++pp->nyield % times == 0))
+		os_osyield();
+}
+
 void goyield(void)
 {
 	struct m *m = getm();
 	/* Alone in the process: nothing to yield to. */
 	if (runq_empty(m->p) && load_acq(&sched.runqsize) == 0 && load_rlx(&m->p->timers.first) == 0 &&
-	    !netpoll_waiters() && !rt_opt.chaos)
+	    !netpoll_waiters() && !rt_opt.chaos) {
+		yield_cpu(m->p, ALONE_PER_CPU_YIELD);
 		return;
+	}
+	yield_cpu(m->p, YIELDS_PER_CPU_YIELD);
 	arch_mcall(goyield_m);
 }

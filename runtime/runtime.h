@@ -224,6 +224,7 @@ struct p {
 
 	/* counters; owner writes, anyone reads */
 	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin, nmigrated;
+	uint32_t nyield;
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
 	uint32_t latency[LATENCY_BUCKETS];

@@ -1,0 +1,62 @@
+/*
+ * yield_one_cpu.c: two threads that wait for each other with nothing but sched_yield, the process having one CPU, however
+ * many processors GOMAXPROCS says.
+ *
+ * Each yield must let the other run, in the kernel too: a kernel thread that goes on spinning keeps the CPU from the one
+ * that it waits for until its time slice ends, some milliseconds. CPU time is measured, so other processes do not matter.
+ */
+#include "check.h"
+#include <sched.h>
+
+#define ROUNDS 600
+
+static volatile int turn;
+
+/* Long enough for every thread to come to a processor of its own. */
+static void compute(int64_t ns)
+{
+    int64_t end = now_ns(CLOCK_THREAD_CPUTIME_ID) + ns;
+    while (now_ns(CLOCK_THREAD_CPUTIME_ID) < end)
+        ;
+}
+
+static void *worker(void *arg)
+{
+    int me = (int)(intptr_t)arg;
+    compute(40 * NSEC_PER_MSEC);
+    for (int i = 0; i < ROUNDS; i++) {
+        while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != me)
+            sched_yield();
+        __atomic_store_n(&turn, !me, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* Before the first thread: then it holds for every kernel thread. */
+static void use_one_cpu(void)
+{
+    cpu_set_t may, one;
+    CHECK(sched_getaffinity(0, sizeof(may), &may) == 0);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &may))
+            CPU_SET(cpu, &one);
+    CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+}
+
+int main(void)
+{
+    pthread_t threads[2];
+    use_one_cpu();
+    int64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    for (intptr_t i = 0; i < 2; i++)
+        threads[i] = start(worker, (void *)i);
+    for (int i = 0; i < 2; i++)
+        join(threads[i]);
+    cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    if (getenv("SHOW"))
+        fprintf(stderr, "%lld us of CPU a round\n", (long long)(cpu / ROUNDS / 1000));
+    CHECK(cpu < 2 * 40 * NSEC_PER_MSEC + ROUNDS * NSEC_PER_MSEC / 2);
+    puts("each had its turn");
+    return 0;
+}
