@@ -168,16 +168,20 @@ static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct g
 	if (!to && sig == SIGCHLD && (waiter = awaiting_child()))
 		gate = waiter;
 	struct sigpending *p = to ? &to->sig.pending : &sig_shared;
-	if (to && (to->sig.exiting || load_acq(&to->status) == Gdead))
+	if (to && (to->sig.exiting || load_acq(&to->status) == Gdead)) {
+		sig_timer_dropped(info);
 		return SentOk;
+	}
 	/* Stop and continue cancel each other. */
 	if (bit & SIG_DFL_STOPS)
 		sigq_flush(p, sigbit(SIGCONT));
 	else if (sig == SIGCONT)
 		sigq_flush(p, SIG_DFL_STOPS);
 	if (sig_is_ignored(sig) && gate &&
-	    !((atomic_load(&gate->sig.mask) | atomic_load(&gate->sig.unlifted)) & bit))
+	    !((atomic_load(&gate->sig.mask) | atomic_load(&gate->sig.unlifted)) & bit)) {
+		sig_timer_ignored(info);
 		return SentOk;
+	}
 	if (acts_at_once(to, sig))
 		return SentDefault;
 	if (sig_realmask() & bit)
@@ -195,6 +199,8 @@ static void after_send(enum sent s, const struct ksiginfo *info)
 		sig_default_action(info->signo, info);
 	else if (s == SentKept)
 		sig_give_back(info);
+	if (s != SentOk)
+		sig_timer_dropped(info);
 }
 
 int sig_send(struct g *to, int sig, const struct ksiginfo *info)
@@ -235,14 +241,13 @@ static void after_overflow(void)
 	unlock(&sched.lock);
 }
 
-/* Where a signal from the kernel goes whose handler could not tell. */
-static struct g *route(const struct inbox_item *it)
+/* Where a signal from the kernel goes whose handler could not tell; false: nowhere. */
+static bool route(const struct inbox_item *it, struct g **to)
 {
+	*to = it->to;
 	if (it->to)
-		return it->to->goid == it->goid && load_acq(&it->to->status) != Gdead ? it->to : NULL;
-	if (it->info.code == CODE_TIMER)
-		return sig_timer_target(it->info.timer);
-	return NULL;
+		return it->to->goid == it->goid && load_acq(&it->to->status) != Gdead;
+	return it->info.code != CODE_TIMER || sig_timer_target(&it->info, to);
 }
 
 void sig_drain(void)
@@ -250,11 +255,12 @@ void sig_drain(void)
 	while (unlikely(!sig_inbox_empty())) {
 		struct inbox_item it;
 		struct gqueue woken = { 0 };
+		struct g *to;
 		enum sent s = SentOk;
 		bool got = true;
 		lock(&siglock);
 		while (s <= SentFull && (got = inbox_get(&it)))
-			s = send_locked(route(&it), &it.info, &woken);
+			s = route(&it, &to) ? send_locked(to, &it.info, &woken) : SentOk;
 		unlock(&siglock);
 		wake_all(&woken);
 		after_send(s, &it.info);

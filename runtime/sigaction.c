@@ -141,6 +141,8 @@ bool sig_action_set(int sig, const struct ksigaction *sa, struct ksigaction *old
 			count_handlers();
 		if (sig_is_ignored(sig))
 			flush_everywhere(sig);
+		else
+			sig_timer_heeded(sig);
 	}
 	unlock(&siglock);
 	return true;

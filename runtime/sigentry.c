@@ -225,8 +225,9 @@ static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 {
 	struct g *to = of_the_caller(sig, info) ? m->curg : NULL;
 	info->signo = sig;
-	if (inbox_put(to, info))
+	if (sig_timer_merged(info) || inbox_put(to, info))
 		return;
+	sig_timer_dropped(info);
 	/* Full: the kernel keeps it. The M blocks the signal until somebody empties the inbox and kicks all M's. */
 	sig_inbox_overflowed();
 	sys4(__NR_rt_tgsigqueueinfo, sig_pid, m->procid, sig, info);

@@ -88,6 +88,20 @@ void sig_give_back(const struct ksiginfo *info)
 		sys2(__NR_kill, sig_pid, info->signo);
 }
 
+static uint64_t kept_before;
+
+void sig_keep_for_exec(uint64_t mask)
+{
+	mask &= ~(SIG_UNBLOCKABLE | SIG_SYNC | sigbit(preempt_signal) | sigbit(SIG_CANCEL));
+	kept_before = atomic_fetch_or(&kept, mask);
+}
+
+uint64_t sig_kept_after_exec(void)
+{
+	atomic_fetch_and(&kept, kept_before);
+	return load_rlx(&kept);
+}
+
 /* At activation: nothing needs to change, the only thread blocks them already. */
 void sig_keep_initial(uint64_t set)
 {

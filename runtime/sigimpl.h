@@ -53,6 +53,7 @@ extern struct sigpending sig_shared; /* directed at the process */
 bool sigq_add(struct sigpending *p, const struct ksiginfo *info); /* false: the limit on queued signals is reached */
 bool sigq_take(struct sigpending *p, uint64_t set, struct ksiginfo *info);
 void sigq_flush(struct sigpending *p, uint64_t set);
+bool sigq_drop_timer(struct sigpending *p, int id); /* was there one? */
 void sigq_init(void);
 void sigq_reset_after_fork(void);
 
@@ -108,6 +109,8 @@ void sig_want(uint64_t set);	     /* a signalfd reads these */
 void sig_keep(uint64_t set);	     /* the calling G has begun to block these */
 void sig_unkeep(uint64_t set);
 void sig_keep_initial(uint64_t set);
+void sig_keep_for_exec(uint64_t mask);
+uint64_t sig_kept_after_exec(void); /* it failed: what is kept now */
 void sig_give_back(const struct ksiginfo *info);
 
 /* --- sigentry.c --- */
@@ -115,10 +118,28 @@ struct kuc;
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);
 
 /* --- sigtimer.c --- */
-void sig_timer_add(int id, struct g *g);
-void sig_timer_del(int id);
+struct sigtimer;
+void sig_timer_add(int id, int clock, int sig, struct g *g); /* g NULL: the process */
+void sig_timer_del(struct sigtimer *t);
 void sig_timer_reset(void);
-struct g *sig_timer_target(int id); /* NULL: the process; siglock */
+struct sigtimer *sig_timer_find(int id); /* NULL: not known */
+struct sigtimer *sig_timer_itimer(void); /* ITIMER_REAL */
+bool sig_timer_target(const struct ksiginfo *info, struct g **to); /* NULL: the process; false: nobody; siglock */
+bool sig_timer_merged(const struct ksiginfo *info);
+void sig_timer_dropped(const struct ksiginfo *info);
+void sig_timer_ignored(const struct ksiginfo *info);
+void sig_timer_heeded(int sig);
+void sig_timer_taken(struct ksiginfo *info);
+void sig_timer_alarm_taken(void);
+void sig_timer_exec(bool begins);
+void sig_timer_drop(struct sigtimer *t);
+int sig_timer_overrun(const struct sigtimer *t);
+uint64_t sig_timers_lock(void); /* blocks all signals; the mask to unlock with */
+void sig_timers_unlock(uint64_t mask);
+bool sig_timer_is_held(const struct sigtimer *t);
+uint32_t sig_timer_nholds(const struct sigtimer *t);
+void sig_timer_get(const struct sigtimer *t, int64_t spec[4]);
+void sig_timer_restarted(struct sigtimer *t);
 
 static inline uint64_t sig_pending_set(struct g *g)
 {

@@ -116,6 +116,10 @@ void sig_before_exec(struct g *g)
 	sig_drain();
 	sig_actions_for_exec();
 	real_mask(SIG_SETMASK, mask, NULL);
+	/* What other M's get from here on goes back to the kernel, for the new program. */
+	sig_keep_for_exec(mask);
+	sig_drain();
+	sig_timer_exec(true);
 	g->sig.exec_shared = load_rlx(&sig_shared.set) & mask;
 	/* To this kernel thread, where they are blocked: no other M must take them if the exec fails. */
 	while (sig_take_waited(g, mask, &info))
@@ -125,10 +129,11 @@ void sig_before_exec(struct g *g)
 /* Takes back what was handed to the kernel. */
 void sig_after_exec_failed(struct g *g)
 {
-	uint64_t mask = load_rlx(&g->sig.mask);
 	int64_t none[2] = { 0, 0 };
 	struct ksiginfo info;
 	sig_actions_after_exec();
+	sig_timer_exec(false);
+	uint64_t mask = load_rlx(&g->sig.mask) & ~sig_kept_after_exec();
 	while (sys4(__NR_rt_sigtimedwait, &mask, &info, none, 8) > 0)
 		if (!sig_kicked(getm(), info.signo, &info))
 			sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);

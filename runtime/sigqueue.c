@@ -29,9 +29,10 @@ static struct slot ring[INBOX_SLOTS];
 static _Atomic uint32_t ring_tail;
 static _Atomic uint32_t ring_head; /* written under siglock */
 
-static struct sigq *node_get(void)
+/* A timer brings its own, as in the kernel: it has at most one. */
+static struct sigq *node_get(bool timer)
 {
-	if (nqueued >= maxqueued)
+	if (nqueued >= maxqueued && !timer)
 		return NULL;
 	if (!pool) {
 		struct sigq *chunk = os_mmap(POOL_CHUNK);
@@ -59,9 +60,10 @@ bool sigq_add(struct sigpending *p, const struct ksiginfo *info)
 {
 	int sig = info->signo;
 	uint64_t set = load_rlx(&p->set);
-	if (sig < SIGRTMIN && (set & sigbit(sig)))
+	bool timer = info->code == CODE_TIMER && sig_timer_find(info->timer);
+	if (sig < SIGRTMIN && (set & sigbit(sig)) && !timer)
 		return true;
-	struct sigq *q = node_get();
+	struct sigq *q = node_get(timer);
 	if (q) {
 		q->info = *info;
 		q->next = NULL;
@@ -113,11 +115,15 @@ bool sigq_take(struct sigpending *p, uint64_t set, struct ksiginfo *info)
 		if (p->tail == found)
 			p->tail = found_prev;
 		node_put(found);
+		if (info->code == CODE_TIMER)
+			sig_timer_taken(info);
 	} else {
 		*info = (struct ksiginfo){ .signo = sig, .code = CODE_USER };
 	}
 	if (!more)
 		atomic_fetch_and(&p->set, ~sigbit(sig));
+	if (sig == SIGALRM && p == &sig_shared)
+		sig_timer_alarm_taken();
 	return true;
 }
 
@@ -130,6 +136,8 @@ void sigq_flush(struct sigpending *p, uint64_t set)
 		struct sigq *q = *link;
 		if (set & sigbit(q->info.signo)) {
 			*link = q->next;
+			if (q->info.code == CODE_TIMER)
+				sig_timer_taken(&q->info);
 			node_put(q);
 		} else {
 			last = q;
@@ -138,6 +146,32 @@ void sigq_flush(struct sigpending *p, uint64_t set)
 	}
 	p->tail = last;
 	atomic_fetch_and(&p->set, ~set);
+	if (set & sigbit(SIGALRM) && p == &sig_shared)
+		sig_timer_alarm_taken();
+}
+
+bool sigq_drop_timer(struct sigpending *p, int id)
+{
+	struct sigq **link = &p->head, *last = NULL, *found = NULL;
+	uint64_t rest = 0;
+	while (*link) {
+		struct sigq *q = *link;
+		if (q->info.code == CODE_TIMER && q->info.timer == id) {
+			*link = q->next;
+			found = q;
+		} else {
+			rest |= sigbit(q->info.signo);
+			last = q;
+			link = &q->next;
+		}
+	}
+	p->tail = last;
+	if (!found)
+		return false;
+	if (!(rest & sigbit(found->info.signo)))
+		atomic_fetch_and(&p->set, ~sigbit(found->info.signo));
+	node_put(found);
+	return true;
 }
 
 /* --- the inbox --- */

@@ -56,6 +56,12 @@ SYSCALL(__NR_signalfd, shim_signalfd)
 SYSCALL(__NR_signalfd4, shim_signalfd)
 SYSCALL(__NR_timer_create, shim_timer_create)
 SYSCALL(__NR_timer_delete, shim_timer_delete)
+SYSCALL(__NR_timer_settime, shim_timer_settime)
+SYSCALL(__NR_timer_gettime, shim_timer_gettime)
+SYSCALL(__NR_timer_getoverrun, shim_timer_getoverrun)
+SYSCALL(__NR_setitimer, shim_setitimer)
+SYSCALL(__NR_getitimer, shim_getitimer)
+SYSCALL(__NR_alarm, shim_alarm)
 
 /* identity */
 SYSCALL(__NR_prctl, shim_prctl)

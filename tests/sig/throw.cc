@@ -46,9 +46,12 @@ static void *thread(void *)
     return NULL;
 }
 
+static volatile int there;
+
 static void *sleeper(void *)
 {
-    poll(NULL, 0, 300);
+    there = 1;
+    poll(NULL, 0, 20000); /* until the signal */
     return NULL;
 }
 
@@ -60,7 +63,9 @@ int main()
     signal(SIGUSR2, tracer);
     join(start(thread, NULL));
     pthread_t t = start(sleeper, NULL);
-    usleep(50000);
+    while (!there)
+        usleep(1000);
+    usleep(100000);
     frames_found = 0;
     pthread_kill(t, SIGUSR2);
     join(t);
