@@ -6,6 +6,7 @@
 #include "../runtime/runtime.h"
 #include "activate.h"
 #include "options.h"
+#include "spawn.h"
 #include <aio.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -89,13 +90,17 @@ static void before_thread(void)
 }
 
 /* What glibc's clone cannot tell: where the program asked for a thread, and what for. NULL: nobody to tell. */
-static struct g *announce(void *entry, void *site)
+static struct g *announce(void *entry, void *arg, void *site)
 {
 	struct m *m = state == Active ? getm() : NULL;
 	struct g *g = m && !m->foreign ? m->curg : NULL;
+	struct spawn s;
 	if (g) {
-		g->spawn_entry = (uintptr_t)entry;
-		g->spawn_at = (uintptr_t)site;
+		spawn_find((uintptr_t)entry, (uintptr_t)arg, (uintptr_t)site, &s);
+		g->spawn_entry = s.entry;
+		g->spawn_at = s.at;
+		g->spawn_above = s.above;
+		g->spawn_through = s.through;
 	}
 	return g;
 }
@@ -103,7 +108,7 @@ static struct g *announce(void *entry, void *site)
 static void announced(struct g *g)
 {
 	if (g)
-		g->spawn_entry = g->spawn_at = 0;
+		g->spawn_entry = g->spawn_at = g->spawn_above = g->spawn_through = 0;
 }
 
 /* The C library makes threads of its own for these, and its pthread_create does not go through the symbol. Interposed
@@ -140,7 +145,7 @@ EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(voi
 	if (!next)
 		next = (create_fn *)next_symbol("pthread_create");
 	before_thread();
-	struct g *self = announce((void *)fn, __builtin_return_address(0));
+	struct g *self = announce((void *)fn, arg, __builtin_return_address(0));
 	int err = next(t, a, fn, arg);
 	announced(self);
 	return err;
@@ -153,7 +158,7 @@ EXPORT int thrd_create(thrd_t *t, thrd_start_t fn, void *arg)
 	if (!next)
 		next = (thrd_fn *)next_symbol("thrd_create");
 	before_thread();
-	struct g *self = announce((void *)fn, __builtin_return_address(0));
+	struct g *self = announce((void *)fn, arg, __builtin_return_address(0));
 	int err = next(t, fn, arg);
 	announced(self);
 	return err;

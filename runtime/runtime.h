@@ -124,7 +124,9 @@ struct g {
 	uintptr_t entry;      /* start routine, where it is known */
 	uintptr_t created_at; /* where it was made: behind the call of pthread_create, or of the system call */
 	struct lockcheck_thread *lockcheck; /* with PRELOOM=lockcheck; stays with the G */
-	uintptr_t spawn_entry, spawn_at; /* the same for the thread that this G is making, while it is in pthread_create */
+	uintptr_t created_above;   /* one frame further out, if a library passed it on; else 0 */
+	uintptr_t created_through; /* where it did */
+	uintptr_t spawn_entry, spawn_at, spawn_above, spawn_through; /* the same for the thread that this G is making, while it is in pthread_create */
 	uint64_t parent_goid;
 
 	uint64_t cputicks;    /* ticks on a CPU before the current run */

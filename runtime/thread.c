@@ -43,6 +43,8 @@ struct g *thread_new(const struct regs *parent, uintptr_t sp, uintptr_t fs, size
 	g->parent_goid = self->goid;
 	g->entry = self->spawn_entry;
 	g->created_at = self->spawn_at ? self->spawn_at : parent->ret;
+	g->created_above = self->spawn_above;
+	g->created_through = self->spawn_through;
 	for (int i = 0; i < GNAME_LEN; i++)
 		g->name[i] = self->name[i];
 	sig_g_init(g, self);

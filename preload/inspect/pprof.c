@@ -242,14 +242,13 @@ static void label_number(struct writer *w, const char *key, uint64_t value)
 
 static void put_labels(struct writer *w, const struct profdata *d, const struct prof_sample *s)
 {
-	const char *name[SYMBOL_DEPTH];
 	char text[256];
 	if (s->thread) {
 		label_text(w, "thread", s->thread->name);
 		label_number(w, "goroutine", s->thread->goid);
 		label_number(w, "tid", s->thread->tid);
-		size_t n = s->thread->entry ? prof_names_at(w->sym, s->thread->entry, name, SYMBOL_DEPTH, text, sizeof(text)) : 0;
-		label_text(w, "entry", n ? name[n - 1] : s->thread->goid == 1 ? "main" : "");
+		const char *entry = symbols_entry(w->sym, s->thread->entry, text, sizeof(text));
+		label_text(w, "entry", !*entry && s->thread->goid == 1 ? "main" : entry);
 	}
 	label_text(w, "call", s->call ? s->call : "");
 	if (d->type != ProfThreads)

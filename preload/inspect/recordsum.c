@@ -28,7 +28,7 @@ const char *entry_name(struct recording *r, const struct trace_g *g)
 	const char *fn = watch_function(&r->w, g->entry);
 	if (g->goid == 1)
 		return "main";
-	if (g->begins && (!*fn || !strncmp(fn, "libstdc++", 9) || !strncmp(fn, "libc++", 6) || strstr(fn, "execute_native_thread")))
+	if (g->begins && (!*fn || !strncmp(fn, "std::", 5) || !strncmp(fn, "libstdc++", 9) || !strncmp(fn, "libc++", 6) || strstr(fn, "execute_native_thread")))
 		return g->begins;
 	if (*fn)
 		return fn;

@@ -16,6 +16,7 @@
 #define PAGES 2048
 #define THREAD_TOP (128UL << 10) /* glibc's descriptor and the thread's static TLS lie above its first frame */
 #define MAX_OBJECTS 100000u
+#define HANDLER_FRAMES 64
 #define MAX_SITES (16UL << 20) /* bytes */
 
 struct page {
@@ -243,6 +244,20 @@ static bool on_g0(const struct capture *c, const struct g *g, const struct stopp
 	return m && t->regs.rsp - (uintptr_t)m->m.g0stack <= m->m.g0size;
 }
 
+/* A signal handler that interrupted the scheduler: it stands on the M's signal stack, and what it will return to on g0. */
+static bool interrupts_g0(struct stacks *k, const struct g *g, struct unwind *u)
+{
+	const struct snap_m *m = snapshot_m_at(&k->c->s, (uintptr_t)g->m);
+	for (int n = 0; m && n < HANDLER_FRAMES; n++) {
+		uintptr_t sp = u->reg[UNWIND_SP];
+		if (sp - (uintptr_t)m->m.sigstack > m->m.sigstack_size)
+			return sp - (uintptr_t)m->m.g0stack <= m->m.g0size;
+		if (!unwind_step(u))
+			return false;
+	}
+	return false;
+}
+
 /* False: nothing to begin with. */
 static bool begin(struct stacks *k, const struct snap_g *sg, struct unwind *u)
 {
@@ -252,12 +267,16 @@ static bool begin(struct stacks *k, const struct snap_g *sg, struct unwind *u)
 	const struct stopped *t = capture_thread_of(c, g);
 	uint32_t st = load_rlx(&g->status);
 	k->now = x;
-	if (t && !on_g0(c, g, t)) {
+	bool switching = t && on_g0(c, g, t);
+	if (t && !switching) {
 		from_registers(u, &k->space, &t->regs);
-		return true;
+		struct unwind ahead = *u;
+		switching = interrupts_g0(k, g, &ahead);
+		if (!switching)
+			return true;
 	}
 	/* One that never ran has no frame of a switch that means anything; its entry frame lies above that. */
-	bool fresh = st == Grunnable && x->has_regs && (uintptr_t)g->regs == g->sp + SWITCH_SIZE;
+	bool fresh = (st == Grunnable || switching) && x->has_regs && (uintptr_t)g->regs == g->sp + SWITCH_SIZE;
 	if (st == Gsyscall && !t)
 		fresh = x->has_regs; /* not stopped, but it has been in that call for a while */
 	if (fresh) {

@@ -266,6 +266,38 @@ size_t symbols_at(struct symbols *s, uintptr_t pc, bool is_return, const struct 
 	return e->n;
 }
 
+/* std::thread runs a function of a class that is made of what it was given: "main::{lambda()#1}", or with arguments
+ * "void (*)(int), int". std::async wraps one such class into another. */
+static bool given_to_thread(const char *function, char *buf, size_t n)
+{
+	static const char before[] = "std::thread::_Invoker<std::tuple<", run[] = "::_M_run()";
+	const char *from = NULL, *end = strstr(function, run);
+	for (const char *p = function; (p = strstr(p, before)); from = p)
+		p += sizeof(before) - 1;
+	if (!from || !end || end[sizeof(run) - 1])
+		return false;
+	int depth = 0;
+	for (end = from; *end && (depth > 0 || *end != '>' || (end > from && end[-1] == '-')); end++)
+		depth += *end == '<' ? 1 : *end == '>' && end[-1] != '-' ? -1 : 0;
+	while (end > from && end[-1] == ' ')
+		end--;
+	snprintf(buf, n, "std::thread of %.*s", (int)(end - from), from);
+	return true;
+}
+
+const char *symbols_entry(struct symbols *s, uintptr_t entry, char *buf, size_t n)
+{
+	const struct symbol *sym;
+	size_t k = entry ? symbols_at(s, entry, false, &sym) : 0;
+	const char *slash = k ? strrchr(sym[k - 1].object, '/') : NULL;
+	buf[0] = 0;
+	if (k && sym[k - 1].function)
+		return given_to_thread(sym[k - 1].function, buf, n) ? buf : sym[k - 1].function;
+	if (slash)
+		snprintf(buf, n, "%s+%#lx", slash + 1, (long)sym[k - 1].offset);
+	return buf;
+}
+
 uintptr_t symbols_function_start(struct symbols *s, uintptr_t pc)
 {
 	if (!s->functions)

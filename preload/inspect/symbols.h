@@ -25,6 +25,10 @@ void symbols_close(struct symbols *s);
  * the call is looked up. Results are cached, and live as long as s. */
 size_t symbols_at(struct symbols *s, uintptr_t pc, bool is_return, const struct symbol **out);
 
+/* The function that a thread was made for, in words: its name, for std::thread that of what it runs, "libfoo.so+0x12" where there is
+ * no name, "" where nothing is known. */
+const char *symbols_entry(struct symbols *s, uintptr_t entry, char *buf, size_t n);
+
 /* Where a function without a name begins, 0 if that is not known either. */
 uintptr_t symbols_function_start(struct symbols *s, uintptr_t pc);
 

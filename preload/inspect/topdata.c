@@ -190,15 +190,9 @@ static bool look_at_ps(struct top *d)
 /* Its start routine, as well as it is known. */
 static void name_entry(struct top *d, const struct g *g, char *out, size_t size)
 {
-	const struct symbol *s;
-	size_t n = g->entry ? symbols_at(d->sym, g->entry, false, &s) : 0;
-	const char *slash = n ? strrchr(s[n - 1].object, '/') : NULL;
-	if (n && s[n - 1].function)
-		snprintf(out, size, "%s", s[n - 1].function);
-	else if (slash)
-		snprintf(out, size, "%s+%#lx", slash + 1, (long)s[n - 1].offset);
-	else
-		snprintf(out, size, "%s", g->goid == 1 ? "main" : "");
+	char text[256];
+	const char *entry = symbols_entry(d->sym, g->entry, text, sizeof(text));
+	snprintf(out, size, "%s", !*entry && g->goid == 1 ? "main" : entry);
 }
 
 /* In a few words, without looking at the stack. */

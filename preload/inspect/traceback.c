@@ -158,14 +158,11 @@ static void print_stack(struct print *p, const struct item *it)
 
 static void print_thread(struct print *p, const struct g *g)
 {
-	const struct symbol *s;
-	char time[48];
+	char time[48], text[256];
+	const char *entry = symbols_entry(p->sym, g->entry, text, sizeof(text));
 	fprintf(p->f, "\tthread %u \"%.*s\"", g->tid, GNAME_LEN, g->name);
-	if (g->entry) {
-		size_t n = symbols_at(p->sym, g->entry, false, &s);
-		if (s[n - 1].function && s[n - 1].offset == 0)
-			fprintf(p->f, ", entry %s", s[n - 1].function);
-	}
+	if (*entry)
+		fprintf(p->f, ", entry %s", entry);
 	if (g->lockedm) {
 		char why[128] = "";
 		size_t n = g->wired_why ? target_read_some(p->c->t, (uintptr_t)g->wired_why, why, sizeof(why) - 1) : 0;
@@ -192,19 +189,32 @@ static void print_head(struct print *p, size_t i)
 	fputs("]:\n", p->f);
 }
 
+/* The library that made it on somebody's behalf; ends the line. */
+static void print_through(struct print *p, const struct g *g)
+{
+	const struct symbol *s;
+	size_t n = g->created_through ? symbols_at(p->sym, g->created_through, true, &s) : 0;
+	const char *slash = n ? strrchr(s[n - 1].object, '/') : NULL;
+	fprintf(p->f, slash ? ", by way of %s\n" : "\n", slash ? slash + 1 : "");
+}
+
 static void print_creator(struct print *p, const struct g *g)
 {
 	const struct symbol *s;
 	if (!g->created_at || !g->parent_goid)
 		return;
 	size_t n = symbols_at(p->sym, g->created_at, true, &s);
+	/* The library's templates are compiled into the program: not inlined, they are a frame of it. */
+	if (g->created_above && s[n - 1].function && !strncmp(s[n - 1].function, "std::", 5))
+		n = symbols_at(p->sym, g->created_above, true, &s);
 	if (!s[n - 1].function)
-		fprintf(p->f, "created by goroutine %lu\n", (unsigned long)g->parent_goid);
+		fprintf(p->f, "created by goroutine %lu", (unsigned long)g->parent_goid);
 	else
-		fprintf(p->f, "created by %s+%#lx in goroutine %lu\n", s[n - 1].function, (long)s[n - 1].offset,
+		fprintf(p->f, "created by %s+%#lx in goroutine %lu", s[n - 1].function, (long)s[n - 1].offset,
 			(unsigned long)g->parent_goid);
-	if (s[0].file)
-		fprintf(p->f, "\t%s:%d in %s\n", s[0].file, s[0].line, s[n - 1].object);
+	print_through(p, g);
+	if (s[n - 1].file)
+		fprintf(p->f, "\t%s:%d in %s\n", s[n - 1].file, s[n - 1].line, s[n - 1].object);
 	else if (s[n - 1].object[0] && s[n - 1].function)
 		fprintf(p->f, "\tin %s\n", s[n - 1].object);
 	else if (s[n - 1].object[0])

@@ -100,15 +100,9 @@ void watch_close(struct watch *w)
 
 static char *name_at(struct watch *w, uint64_t address)
 {
-	const struct symbol *s;
-	size_t n = symbols_at(w->symbols, address, false, &s);
-	const char *object = n ? s[n - 1].object : "", *slash = strrchr(object, '/');
-	char *name = NULL;
-	if (n && s[n - 1].function)
-		return strdup(s[n - 1].function);
-	if (!*object || asprintf(&name, "%s+0x%lx", slash ? slash + 1 : object, (unsigned long)s[n - 1].offset) < 0)
-		return NULL;
-	return name;
+	char text[256];
+	const char *name = symbols_entry(w->symbols, address, text, sizeof(text));
+	return *name ? strdup(name) : NULL;
 }
 
 const char *watch_function(struct watch *w, uint64_t address)

@@ -61,9 +61,10 @@ class Test:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def compile(self, source, *flags):
-        """A program of this folder, NAME.c; its path."""
+        """A program of this folder, NAME.c or NAME.cc; its path."""
+        compiler = os.environ.get("CXX", "c++") if source.endswith(".cc") else os.environ.get("CC", "cc")
         out = os.path.join(self.dir, os.path.splitext(source)[0])
-        done = subprocess.run([os.environ.get("CC", "cc"), "-D_GNU_SOURCE", "-g", "-O1", "-fno-inline", "-pthread", "-o", out,
+        done = subprocess.run([compiler, "-D_GNU_SOURCE", "-g", "-O1", "-fno-inline", "-pthread", "-o", out,
                                os.path.join(HERE, source), *flags], capture_output=True, text=True, timeout=LIMIT)
         if done.returncode:
             raise Failure(f"{source} does not compile: {done.stderr}")

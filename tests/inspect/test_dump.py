@@ -122,3 +122,21 @@ def test_times(t):
     t.preloom("dump", "--times", "--no-stacks", p.pid)
     said = re.fullmatch(r"preloom dump: process \d+ stood still for (\d+\.\d+) ms, with 301 threads on \d+ kernel threads\n", t.err)
     check(said and 0 < float(said[1]) < 5000, t.err)
+
+
+def test_wrapped(t):
+    """Who had a library make a thread, and for what; not the library's own functions, which all its threads have in common."""
+    p = t.start(t.compile("wrapped.cc", "-fopenmp"), options="deadlock=0")
+    found = blocks(t.preloom("dump", p.pid))[1]
+    by_name = {b.name: b for b in found if b.goid != 1}
+    for name, entry, creator, through in (
+            ("function", r"std::thread of void \(\*\)\(char const\*\), char const\*", "main", "libstdc"),
+            ("lambda", r"std::thread of main::\{lambda\(\)#1\}", "main", "libstdc"),
+            ("member", r"std::thread of void \(Worker::\*\)\(int\), Worker\*, int", "Worker::make()", "libstdc"),
+            ("openmp", r"parallel\(\).*_omp_fn.*", "parallel()", "libgomp"), ("plain", r"plain.*", "main", None)):
+        b = by_name[name]
+        check(re.fullmatch(f", entry {entry}", b.more), f"{name}: {b.more}")
+        made = re.search(r"^created by (.*)\+0x\w+ in goroutine 1(.*)\n\t(.*)", b.text, re.M)
+        check(made and made[1] == creator, f"{name}: created by {b.creator}: {b.text}")
+        check(made[2].startswith(f", by way of {through}") if through else not made[2], f"{name}: {made[2]}")
+        check("wrapped.cc:" in made[3], f"{name}: {made[3]}")
