@@ -51,6 +51,44 @@ static void *philosopher(void *arg)
 	return arg;
 }
 
+/* Another circle of three: a read-write lock with a writer, a join, a mutex. */
+static pthread_rwlock_t book = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_t last;
+
+static void *reader(void *arg)
+{
+	pthread_mutex_lock(&fork_lock[0]);
+	pthread_barrier_wait(&all_hold);
+	pthread_rwlock_rdlock(&book);
+	return arg;
+}
+
+static void *writer(void *arg)
+{
+	pthread_rwlock_wrlock(&book);
+	pthread_barrier_wait(&all_hold);
+	pthread_join(last, NULL);
+	return arg;
+}
+
+static void *locker(void *arg)
+{
+	last = pthread_self();
+	pthread_barrier_wait(&all_hold);
+	pthread_mutex_lock(&fork_lock[0]);
+	return arg;
+}
+
+static void three_kinds(void)
+{
+	CHECK0(pthread_barrier_init(&all_hold, NULL, 3));
+	start(reader, NULL, "reader");
+	start(writer, NULL, "writer");
+	start(locker, NULL, "locker");
+	for (;;)
+		usleep(1000);
+}
+
 static void table_of_three(void)
 {
 	char name[16];
@@ -76,6 +114,8 @@ int main(int argc, char **argv)
 		table_of_three();
 		return 0;
 	}
+	if (!strcmp(how, "kinds"))
+		three_kinds();
 	if (!strcmp(how, "main-overflow")) {
 		start(bystander, NULL, "bystander");
 		recurse(0);

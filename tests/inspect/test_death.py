@@ -138,6 +138,22 @@ def test_closed_stderr(t):
     check(p.returncode == -signal.SIGABRT, f"status {p.returncode}")
 
 
+def test_partial_kinds(t):
+    """A writer of a read-write lock, a join and a mutex make a circle too."""
+    p = t.start(t.compile("ends.c"), "kinds")
+    time.sleep(6)
+    check(p.popen.poll() is None, "the program goes on")
+    p.popen.kill()
+    _, _, err = end_of(p)
+    check(err.count("preloom: deadlock: goroutines wait for each other in a circle, while others run\n") == 1, err[:500])
+    check("deadlock: 3 goroutines wait for each other in a circle:\n" in err, err[:1000])
+    for line in (r'"reader" holds mutex fork_lock \(0x\w+\) and waits for rwlock book \(0x\w+\) held by goroutine',
+                 r'"writer" holds rwlock book \(0x\w+\) and waits for the end of goroutine',
+                 r'"locker" waits for mutex fork_lock \(0x\w+\) held by goroutine'):
+        check(re.search(line, err), f"no {line} in {err[:1500]}")
+    check(set(blocks(err)[0]) == {"reader", "writer", "locker"}, str(list(blocks(err)[0])))
+
+
 def test_partial(t):
     """Three wait for each other while main goes on: reported once, with the circle and its stacks, and the program goes on."""
     p = t.start(t.compile("ends.c"), "partial")
