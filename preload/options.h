@@ -28,7 +28,7 @@
 	X(wallprofile, FILE, 0, 0, 0, "of what all threads do, whether they run or wait")                         \
 	X(cpurate, NUMBER, 100, 1, 10000, "samples per second of CPU time")                                       \
 	X(wallrate, NUMBER, 100, 1, 1000, "samples per second")                                                   \
-	X(blockrate, NUMBER, 20000, 1, 1000000000, "block and mutex profiles: waits shorter than N ns are sampled") \
+	X(blockrate, NUMBER, 0, 0, 1000000000, "block and mutex profiles: waits shorter than N ns are sampled; 0: as many as cost about 1 %") \
 	X(log, FILE, 0, 0, 0, "file for reports instead of stderr")
 
 struct options {

@@ -155,10 +155,10 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
 	long woken = 0;
-	uint64_t delay = 0;
+	uint64_t delay = 0, count;
 	futex_lock(b);
 	if (inspecting(InspectMutex) && n == 1)
-		delay = prof_mutex_delay_locked(b, addr);
+		delay = prof_mutex_delay_locked(b, addr, &count);
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
 		next = w->next;
@@ -168,7 +168,7 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	}
 	futex_unlock(b);
 	if (unlikely(delay))
-		prof_mutex(delay);
+		prof_mutex(delay, count);
 	futex_ready(&q);
 	return woken;
 }

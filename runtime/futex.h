@@ -8,6 +8,10 @@
 struct futexbucket {
 	struct lock lock;
 	struct futexw *head, *tail;
+	struct { /* while locks are profiled: the last unlocks, see profblock.c; two, as two locks may share the bucket */
+		uintptr_t addr;
+		uint64_t ticks;
+	} unlock[2];
 } __attribute__((aligned(64)));
 
 struct futexbucket *futex_bucket(uintptr_t addr);

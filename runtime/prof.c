@@ -15,8 +15,8 @@ static const struct {
 	uint32_t dflt, min, max;
 } rates[NProf] = {
 	[ProfCpu] = { 100, 1, 10000 },
-	[ProfBlock] = { 20000, 1, 1000000000 },
-	[ProfMutex] = { 20000, 1, 1000000000 },
+	[ProfBlock] = { 10000, 1, 1000000000 },
+	[ProfMutex] = { 10000, 1, 1000000000 },
 	[ProfThreads] = { 1, 1, 1 },
 	[ProfWall] = { 100, 1, 1000 },
 };
@@ -36,6 +36,7 @@ static void calibrate(void)
 long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 {
 	struct prof_kind *k = &prof.kind[t];
+	bool adapts = !rate;
 	if (!rate)
 		rate = rates[t].dflt;
 	if (rate < rates[t].min || rate > rates[t].max)
@@ -45,6 +46,7 @@ long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 	if (!prof_tables(t))
 		return -ENOMEM;
 	calibrate();
+	k->adapts = adapts;
 	k->rate = rate;
 	k->rate_ticks = (uint64_t)rate * prof.ticks_per_ms / NSEC_PER_MSEC;
 	k->start_ns = os_nanotime();

@@ -58,6 +58,7 @@ struct prof_kind {
 	int64_t start_ns, stop_ns; /* CLOCK_MONOTONIC; stop: 0 while it runs */
 	int64_t until_ns;	   /* when it ends by itself, should the tool that began it be gone; 0: never */
 	uint64_t start_ticks, rate_ticks;
+	bool adapts; /* block, mutex: no rate was asked for, so it may be coarser where much is to be counted */
 	_Atomic uint64_t lost; /* did not fit into the tables */
 	_Atomic uint32_t nbuckets;
 };
@@ -125,8 +126,8 @@ void prof_wall_after_fork(void);
 void prof_block(struct g *g);	      /* the wait that is in g->waitreason has ended */
 void prof_block_syscall(struct g *g); /* so has a system call that took long */
 void prof_block_finish(void);	      /* those that have not ended */
-uint64_t prof_mutex_delay_locked(const struct futexbucket *b, uintptr_t addr); /* of those who wait for a lock there */
-void prof_mutex(uint64_t delay);      /* the calling G caused it */
+uint64_t prof_mutex_delay_locked(struct futexbucket *b, uintptr_t addr, uint64_t *count);
+void prof_mutex(uint64_t delay, uint64_t count); /* the calling G caused it */
 void prof_thread_born(struct g *g);
 void prof_thread_dead(struct g *g);
 

@@ -3,12 +3,18 @@
  * A wait that ends is counted at the place where the thread entered the system call. Short waits are sampled: if an M's waits that
  * are shorter than the rate are laid end to end, those count that lie on points at random distances, on average the rate, and
  * then for as many as they stand for. As with Go's probability of length/rate for each, sums stay right and a hand-off of 100 ns
- * pays for no unwinding; but the common wait costs a subtraction instead of a random number. Sleeps are not counted: nobody is to blame for them.
+ * pays for no unwinding; but the common wait costs a subtraction instead of a random number. Sleeps are not counted: nobody is to
+ * blame for them.
+ *
+ * Where many threads wait for each other, all waits are long, and there are as many as hand-offs. So, unless a rate was asked for, an
+ * M that takes samples faster than it should doubles its own rate, and halves it again later; a sample stands for the rate
+ * by which it was chosen, so sums are right all the time.
  *
  * The delay of a lock is charged to where it is unlocked, as Go does it: whoever unlocks pays for what all its waiters have
  * waited since the unlock before, so the sums are the time lost, and the one who keeps the lock for long pays for it. What a lock is, the futex alone must tell: a word that its waiter found to be 2 (glibc's, Rust's and
  * everybody's three-state mutex), or an owner's id with the bit for waiters (robust and PI mutexes), of which one waiter is woken.
- * Condition variables, semaphores, barriers and joins have other values.
+ * Condition variables, semaphores, barriers and joins have other values. Unlocks are sampled in the same way, by the time since
+ * the lock's unlock before, which the bucket remembers.
  */
 #include "prof.h"
 #include "futex.h"
@@ -17,45 +23,76 @@
 #define LOCKED_WITH_WAITERS 2u
 #define OWNED_WITH_WAITERS 0x80000000u
 #define MOST_WAITERS 128 /* that one unlock looks at */
+#define SAMPLES_PER_MS 10 /* of an M, at most, unless a rate was asked for */
+#define LOOK_EVERY 16	  /* samples: some come close to each other by chance, or since the kernel let others run */
+#define TOO_RARE 4	  /* times the distance that this means: samples may be closer */
+#define RATE_MOST 100	  /* ms */
 
-/* From one point to the next: any between 0 and twice the rate alike. */
+static uint64_t below(struct m *m, uint64_t n)
+{
+	return (uint64_t)((unsigned __int128)(m_fastrand(m) & UINT32_MAX) * n >> 32);
+}
+
+/* From one point to the next: on average the rate. */
 static int64_t distance(struct m *m, uint64_t rate)
 {
-	return (int64_t)((m_fastrand(m) & UINT32_MAX) * rate >> 31) + 1;
+	return (int64_t)below(m, 2 * rate - 1) + 1;
 }
 
-/* Of a short wait: on how many points it lies. */
-static uint64_t points(struct m *m, int64_t *left, uint64_t ticks, uint64_t rate)
+/* After a sample: the rate for the next ones. */
+static void keep_pace(struct prof_kind *k, struct prof_pace *p, struct m *m, uint64_t least)
 {
+	uint64_t now, gap, wanted = prof.ticks_per_ms / SAMPLES_PER_MS * LOOK_EVERY, rate = p->rate;
+	if (!k->adapts)
+		return;
+	now = arch_cputicks();
+	gap = now - p->last;
+	if (++p->n < LOOK_EVERY && gap < TOO_RARE * wanted)
+		return;
+	p->n = 0;
+	p->last = now;
+	if (gap < wanted && rate < RATE_MOST * prof.ticks_per_ms)
+		p->rate = 2 * rate;
+	else if (gap >= TOO_RARE * wanted && rate > least)
+		p->rate = rate / 2 > least ? rate / 2 : least;
+	if (p->rate != rate)
+		p->left = distance(m, p->rate);
+}
+
+static void begin_pace(struct prof_kind *k, struct prof_pace *p, struct m *m, uint64_t rate)
+{
+	*p = (struct prof_pace){ k->start_ticks, rate, distance(m, rate), arch_cputicks(), 0 };
+}
+
+static bool sampled_slowly(struct prof_kind *k, struct prof_pace *p, uint64_t ticks, uint64_t *count, uint64_t *value)
+{
+	struct m *m = getm();
 	uint64_t n = 0;
-	if (*left == -(int64_t)ticks) { /* the M's first one */
-		*left += distance(m, rate);
-		if (*left > 0)
-			return 0;
+	if (p->session != k->start_ticks) {
+		begin_pace(k, p, m, k->rate_ticks ? k->rate_ticks : 1);
+		if (ticks < p->rate)
+			p->left -= (int64_t)ticks;
 	}
-	do
-		n++;
-	while ((*left += distance(m, rate)) <= 0);
-	return n;
-}
-
-/* How many waits, and how many ns, a wait of so many ticks stands for. False: it is not in the sample; most go no further than
- * the first lines. */
-static inline bool sampled(enum prof_type t, int64_t *left, struct m *m, uint64_t ticks, uint64_t *count, uint64_t *value)
-{
-	uint64_t rate = prof.kind[t].rate_ticks;
 	*count = 1;
-	if (ticks < rate) {
-		if (likely((*left -= (int64_t)ticks) > 0))
-			return false;
-		uint64_t n = points(m, left, ticks, rate);
+	if (ticks < p->rate) {
+		for (; p->left <= 0; n++)
+			p->left += distance(m, p->rate);
 		if (n == 0 || ticks == 0)
 			return false;
-		*count = (n * rate + ticks / 2) / ticks;
-		ticks = n * rate;
+		*count = (n * p->rate + ticks / 2) / ticks;
+		ticks = n * p->rate;
 	}
-	*value = prof_ns(ticks);
+	*value = ticks;
+	keep_pace(k, p, m, k->rate_ticks);
 	return true;
+}
+
+/* How many waits, and how many ticks, a wait of so many ticks stands for. False: it is not in the sample. */
+static inline bool sampled(struct prof_kind *k, struct prof_pace *p, uint64_t ticks, uint64_t *count, uint64_t *value)
+{
+	if (likely(p->session == k->start_ticks && ticks < p->rate && (p->left -= (int64_t)ticks) > 0))
+		return false;
+	return sampled_slowly(k, p, ticks, count, value);
 }
 
 /* The site at which the calling G is in a shim. */
@@ -85,9 +122,8 @@ static void ended(struct g *g, uint32_t state)
 	uint64_t count, value;
 	/* Since it runs again, or since now: a system call may have kept its M. */
 	uint64_t until = g->run_start > g->wait_ticks ? g->run_start : arch_cputicks();
-	struct m *m = getm();
-	if (sampled(ProfBlock, &m->block_left, m, waited(ProfBlock, g->wait_ticks, until), &count, &value))
-		prof_count(ProfBlock, stack_here(g), prof_label_of(g), state, count, value);
+	if (sampled(&prof.kind[ProfBlock], &getm()->block_pace, waited(ProfBlock, g->wait_ticks, until), &count, &value))
+		prof_count(ProfBlock, stack_here(g), prof_label_of(g), state, count, prof_ns(value));
 }
 
 void prof_block(struct g *g)
@@ -136,31 +172,50 @@ static bool is_lock(uint32_t val)
 	return val == LOCKED_WITH_WAITERS || ((val & OWNED_WITH_WAITERS) && (val & ~OWNED_WITH_WAITERS));
 }
 
-/* In ticks; 0: nobody waits for a lock there. */
-uint64_t prof_mutex_delay_locked(const struct futexbucket *b, uintptr_t addr)
+/* The unlock before this one, in ticks; 0: not known. */
+static uint64_t unlock_before_locked(struct futexbucket *b, uintptr_t addr, uint64_t now)
 {
-	uint64_t now = arch_cputicks(), start = prof.kind[ProfMutex].start_ticks, sum = 0;
+	int i = b->unlock[0].addr == addr ? 0 : b->unlock[1].addr == addr ? 1 : b->unlock[0].ticks > b->unlock[1].ticks;
+	uint64_t before = b->unlock[i].addr == addr ? b->unlock[i].ticks : 0;
+	b->unlock[i].addr = addr;
+	b->unlock[i].ticks = now;
+	return before;
+}
+
+static uint64_t waited_for_locked(const struct futexbucket *b, uintptr_t addr, uint64_t start, uint64_t now)
+{
+	uint64_t sum = 0;
 	int n = 0;
 	for (struct futexw *w = b->head; w && n < MOST_WAITERS; w = w->next) {
 		if (w->addr != addr || !is_lock(w->val) || load_acq(&w->g->status) != Gwaiting)
 			continue;
-		uint64_t since = w->g->wait_ticks > w->charged ? w->g->wait_ticks : w->charged;
-		if (since < start)
-			since = start;
+		uint64_t since = w->g->wait_ticks > start ? w->g->wait_ticks : start;
 		sum += now > since ? now - since : 0;
-		w->charged = now;
 		n++;
 	}
 	return sum;
 }
 
-void prof_mutex(uint64_t delay)
+/* What those who wait for a lock there have waited since it was unlocked the last time, in ticks, times what this unlock stands for;
+ * 0: it is not in the sample. */
+uint64_t prof_mutex_delay_locked(struct futexbucket *b, uintptr_t addr, uint64_t *count)
+{
+	struct prof_kind *k = &prof.kind[ProfMutex];
+	uint64_t now = arch_cputicks(), start = unlock_before_locked(b, addr, now), stands_for;
+	if (start < k->start_ticks)
+		start = k->start_ticks;
+	uint64_t span = now > start ? now - start : 0;
+	if (!sampled(k, &getm()->mutex_pace, span, count, &stands_for))
+		return 0;
+	uint64_t sum = waited_for_locked(b, addr, start, now);
+	return stands_for == span ? sum : sum / span * stands_for + sum % span * stands_for / span;
+}
+
+void prof_mutex(uint64_t delay, uint64_t count)
 {
 	struct g *g = getg();
-	uint64_t count, value;
-	struct m *m = getm();
-	if (g && load_rlx(&g->inshim) && sampled(ProfMutex, &m->mutex_left, m, delay, &count, &value))
-		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, value);
+	if (g && load_rlx(&g->inshim))
+		prof_count(ProfMutex, stack_here(g), prof_label_of(g), WaitFutex, count, prof_ns(delay));
 }
 
 void prof_thread_born(struct g *g)

@@ -78,7 +78,6 @@ struct futexw {
 	uint32_t pi;	      /* waits for a PI lock at addr */
 	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
 	uint32_t val;	      /* what it found there */
-	uint64_t charged;     /* ticks: until then the profile of locks has charged its wait to somebody */
 	uint32_t place;	      /* for waitv: 1 + its place among the words; the wait record says who was first */
 };
 
@@ -144,6 +143,15 @@ struct g {
 	struct prof_bucket *prof_birth; /* where the profile of threads counts it */
 };
 
+/* How often an M counts what it sees, see profblock.c. */
+struct prof_pace {
+	uint64_t session; /* when the profile began that this belongs to */
+	uint64_t rate;	  /* ticks from one sample to the next, of waiting or of time between unlocks */
+	int64_t left;	  /* of that, up to the next one */
+	uint64_t last;	  /* ticks, when the rate was looked at */
+	uint32_t n;	  /* samples since then */
+};
+
 struct m {
 	struct m *self; /* assembly knows the first five */
 	struct g *curg; /* NULL on g0 between two G's */
@@ -167,7 +175,7 @@ struct m {
 	struct m *schedlink;
 	struct m *alllink;
 	uint32_t fastrand[2];
-	int64_t block_left, mutex_left; /* ticks of waiting up to the next one that is counted, see profblock.c */
+	struct prof_pace block_pace, mutex_pace;
 	void *g0stack;
 	size_t g0size;
 	void *sigstack;

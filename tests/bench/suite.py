@@ -41,6 +41,7 @@ def each(one, two):
 
 XZ_TEXT, TEXT = "{text:12/48}", "{text:32/96}"
 
+SYSBENCH = "sysbench threads --threads=64 --time=0 --events={quick:300/2000} run"
 BENCHES = [
     Bench("handoff-cond", "handoff_cond {ms}", "ns", go=("handoff_chan {ms}", "handoff_cond {ms}"),
           required=each(dict(nat=25, go=1), dict(nat=100, go=1)), aim=each(dict(nat=50), dict(nat=208)),
@@ -87,7 +88,7 @@ BENCHES = [
           notes=("cpu_ms",), timeout=60),
     Bench("perf-pipe", "perf bench sched pipe -T -l {quick:50000/200000}", "ms", kind="wall", required={2: dict(nat=4)},
           timeout=60),
-    Bench("sysbench-threads", "sysbench threads --threads=64 --time=0 --events={quick:300/2000} run", "ms", kind="wall",
+    Bench("sysbench-threads", SYSBENCH, "ms", kind="wall",
           timeout=60),
     Bench("blocked-1000", "blocked_readers {quick:60000/200000} 1000", "ms",
           go=("blocked_readers {quick:60000/200000} 1000",), notes=("kernel_threads", "release_us")),
@@ -103,5 +104,11 @@ BENCHES = [
     Bench("trace-pipe", "handoff_pipe {ms}", "ns", options="trace=/dev/null"),
     Bench("trace-create", "create_join {ms}", "ns", options="trace=/dev/null"),
     Bench("trace-sleepers", "sleepers {quick:100/300} 10000 10", "ns", options="trace=/dev/null", timeout=40),
+    Bench("blockprof-sysbench", SYSBENCH, "ms", kind="wall", options="blockprofile=/dev/null", aim=both(nat=0.97), timeout=60),
+    Bench("mutexprof-sysbench", SYSBENCH, "ms", kind="wall", options="mutexprofile=/dev/null", aim=both(nat=0.97), timeout=60),
+    Bench("cpuprofile-sysbench", SYSBENCH, "ms", kind="wall", options="cpuprofile=/dev/null", aim=both(nat=0.97), timeout=60),
+    Bench("trace-sysbench", SYSBENCH, "ms", kind="wall", options="trace=/dev/null", timeout=60),
+    Bench("lockcheck-sysbench", SYSBENCH, "ms", kind="wall", options="lockcheck=1", timeout=60),
+    Bench("lockcheck-cond", "handoff_cond {ms}", "ns", options="lockcheck=1"),
     Bench("wallprof-sleepers", "sleepers {quick:100/300} 10000 10", "ns", options="wallprofile=/dev/null", timeout=40),
 ]
