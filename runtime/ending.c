@@ -72,6 +72,11 @@ bool ending_begun(void)
 	return load_acq(&ender) != NULL;
 }
 
+void ending_by_exec(void)
+{
+	store_rel(&ender, &m0);
+}
+
 /* Kicks every M that has a P, but the caller's; true if none runs any more. */
 static bool all_held(const struct m *self)
 {

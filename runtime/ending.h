@@ -24,6 +24,7 @@ bool ending_watched(void); /* somebody does, or there is a command; after a chan
 /* By whoever is about to end the process, with no lock but siglock; then nothing else runs. */
 void process_ending(void);
 bool ending_begun(void);
+void ending_by_exec(void); /* by who has the memory now: nothing else runs any more */
 void ending_after_fork(void);
 /* In the signal handler: while the process ends, other M's stay where they are. */
 void ending_hold(struct m *m);

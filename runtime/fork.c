@@ -119,6 +119,7 @@ void fork_child(bool locked)
 	netpoll_after_fork();
 	sig_after_fork_child(g);
 	ending_after_fork();
+	robust_exec_after_fork();
 	crash_after_fork();
 	circle_after_fork();
 	lockcheck_after_fork();

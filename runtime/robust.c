@@ -67,6 +67,18 @@ void robust_exit(struct g *g)
 		robust_release(g, (head.pending & ~1UL) + (uintptr_t)head.offset, head.pending & 1, true);
 }
 
+bool robust_holds(struct g *g)
+{
+	struct {
+		uintptr_t next;
+		int64_t offset;
+		uintptr_t pending;
+	} head;
+	if (!g->robust_list || arch_user_copy(&head, (void *)g->robust_list, sizeof(head)))
+		return false;
+	return (head.next & ~1UL) != g->robust_list || head.pending;
+}
+
 /* The process ends; nothing else runs any more. */
 void robust_exit_all(void)
 {

@@ -469,6 +469,11 @@ void futex_reset(void); /* after fork */
 /* robust.c */
 void robust_exit(struct g *g); /* g ends */
 void robust_exit_all(void);
+bool robust_holds(struct g *g);
+/* robust_exec.c: around an exec */
+bool robust_exec_begin(void); /* true: to be followed by robust_exec_failed, if it fails */
+void robust_exec_failed(void);
+void robust_exec_after_fork(void);
 void futex_pi_owner_died(uintptr_t word);
 
 /* thread.c: birth and death of G's */

@@ -22,8 +22,11 @@ long shim_exit_group(struct regs *r)
 static long exec(struct regs *r)
 {
 	struct g *g = getg();
+	bool watched = robust_exec_begin();
 	sig_before_exec(g);
 	long ret = shim_raw(r);
+	if (watched)
+		robust_exec_failed();
 	sig_after_exec_failed(g);
 	return ret;
 }
