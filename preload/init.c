@@ -138,6 +138,22 @@ THREADED(aio_write64, int, (struct aiocb64 *a), (a), true)
 THREADED(aio_fsync64, int, (int op, struct aiocb64 *a), (op, a), true)
 THREADED(lio_listio64, int, (int mode, struct aiocb64 *const *list, int n, struct sigevent *ev), (mode, list, n, ev), true)
 
+/* Attributes of a mutex with priority inheritance that processes share: its word holds the owner's thread id, and only among
+ * processes on preloom all mean the same by that. The children of this one, which may have it too, will be so from the start. */
+static bool shared_pi(const pthread_mutexattr_t *a, int protocol, int shared)
+{
+	if (protocol != PTHREAD_PRIO_INHERIT && pthread_mutexattr_getprotocol(a, &protocol))
+		return false;
+	if (shared != PTHREAD_PROCESS_SHARED && pthread_mutexattr_getpshared(a, &shared))
+		return false;
+	return protocol == PTHREAD_PRIO_INHERIT && shared == PTHREAD_PROCESS_SHARED;
+}
+
+THREADED(pthread_mutexattr_setprotocol, int, (pthread_mutexattr_t *a, int p), (a, p),
+	 p == PTHREAD_PRIO_INHERIT && shared_pi(a, p, PTHREAD_PROCESS_PRIVATE))
+THREADED(pthread_mutexattr_setpshared, int, (pthread_mutexattr_t *a, int s), (a, s),
+	 s == PTHREAD_PROCESS_SHARED && shared_pi(a, PTHREAD_PRIO_NONE, s))
+
 /* Both versions, GLIBC_2.2.5 and GLIBC_2.34: an interposed symbol without a version serves every reference. */
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg)
 {

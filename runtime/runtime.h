@@ -172,6 +172,7 @@ struct m {
 	_Atomic uint32_t park; /* note: 1 wakes */
 	_Atomic uint32_t waitsig;
 	_Atomic uint32_t kicked; /* a kick is on its way to its handler */
+	_Atomic bool execs; /* what would be sent to it would end the new program */
 	struct m *schedlink;
 	struct m *alllink;
 	uint32_t fastrand[2];

@@ -236,7 +236,7 @@ static void after_overflow(void)
 		return;
 	lock(&sched.lock);
 	for (struct m *m = sched.allm; m; m = m->alllink)
-		if (m->procid)
+		if (m->procid && !load_acq(&m->execs))
 			os_tgkill(m->procid, SIG_CANCEL);
 	unlock(&sched.lock);
 }

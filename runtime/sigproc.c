@@ -109,8 +109,24 @@ void sig_after_fork_child(struct g *self)
 
 /* --- exec --- */
 
+/* No kick may be under way: the new program has no handler for it, and would die. Who has the flag set need not fear that
+ * another is sent. */
+static void forbid_kicks(struct m *m)
+{
+	store_rlx(&m->execs, true);
+	while (atomic_exchange(&m->kicked, 1))
+		os_osyield();
+}
+
+static void permit_kicks(struct m *m)
+{
+	store_rel(&m->kicked, 0);
+	store_rlx(&m->execs, false);
+}
+
 void sig_before_exec(struct g *g)
 {
+	forbid_kicks(getm());
 	uint64_t mask = load_rlx(&g->sig.mask);
 	struct ksiginfo info;
 	sig_drain();
@@ -137,5 +153,6 @@ void sig_after_exec_failed(struct g *g)
 	while (sys4(__NR_rt_sigtimedwait, &mask, &info, none, 8) > 0)
 		if (!sig_kicked(getm(), info.signo, &info))
 			sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
+	permit_kicks(getm());
 	real_mask(SIG_SETMASK, sig_realmask(), NULL);
 }
