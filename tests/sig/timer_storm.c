@@ -226,7 +226,7 @@ static void threads(void)
 static void forks(int sig, siginfo_t *info, void *uc)
 {
     struct itimerval it;
-    int status;
+    int status = 0;
     (void)sig, (void)info, (void)uc;
     if (runs == ROUNDS) /* it was pending when the timer was stopped */
         return;
