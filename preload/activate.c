@@ -7,6 +7,7 @@
 #include "../runtime/ending.h"
 #include "../runtime/crash.h"
 #include "../runtime/futex.h"
+#include "../runtime/gs.h"
 #include "../runtime/helper.h"
 #include "../runtime/inspect.h"
 #include "../runtime/netpoll.h"
@@ -207,7 +208,7 @@ static void adopt_main_stack(struct g *g)
 }
 
 /* What the kernel and glibc know of the main thread, the runtime must know of its G. */
-static void adopt_main(struct g *g)
+static void adopt_main(struct g *g, uintptr_t gs)
 {
 	size_t len;
 	uintptr_t head = 0, tid_addr = 0;
@@ -216,6 +217,9 @@ static void adopt_main(struct g *g)
 	if (prctl(PR_GET_TID_ADDRESS, &tid_addr) == 0)
 		g->clear_tid = tid_addr;
 	prctl(PR_GET_NAME, g->name);
+	g->gs = gs;
+	if (gs)
+		gs_share();
 	adopt_main_stack(g);
 }
 
@@ -344,6 +348,7 @@ bool activate(void)
 	}
 	int procs = options_gomaxprocs();
 	detect_cpu();
+	uintptr_t gs = arch_get_gs();
 	void *gettime = vdso_symbol("__vdso_clock_gettime"), *getres = vdso_symbol("__vdso_clock_getres");
 	os_set_vdso(gettime);
 	time_set_vdso(gettime, getres);
@@ -354,7 +359,7 @@ bool activate(void)
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served,
-					   loaded_changed };
+					   loaded_changed, gs_share };
 	if (rewrite_init(&rc) != 0) {
 		sigaction(SIGSYS, &programs, NULL);
 		say("preloom: out of memory; running on kernel threads\n");
@@ -366,7 +371,7 @@ bool activate(void)
 	futex_init();
 	rt_opt.cpus = options_cpus();
 	sched_init(procs);
-	adopt_main(main_g);
+	adopt_main(main_g, gs);
 	const struct sig_config sc = { (uintptr_t)__ehdr_start, (uintptr_t)etext, (uintptr_t)_end, tramp_contains, next_ip,
 				       restart_ip, resume_ip, program_ip };
 	sigaction(SIGSYS, &programs, NULL);
@@ -386,5 +391,7 @@ bool activate(void)
 		rt_printf(rt_opt.logfd, "preloom: PRELOOM=lockcheck: %s; locks are not checked\n", no_locks);
 	if (options.sites)
 		sites_print(rt_opt.logfd);
+	if (arch_gs_shared)
+		arch_set_gs((void *)gs);
 	return true;
 }

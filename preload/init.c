@@ -3,6 +3,7 @@
  * The constructor only reads its options: a program that makes no thread runs as if the library were not there. The
  * first pthread_create activates (activate.c), and then glibc's own pthread_create runs, whose clone makes a G.
  */
+#include "../runtime/gs.h"
 #include "../runtime/runtime.h"
 #include "activate.h"
 #include "options.h"
@@ -92,7 +93,7 @@ static void before_thread(void)
 /* What glibc's clone cannot tell: where the program asked for a thread, and what for. NULL: nobody to tell. */
 static struct g *announce(void *entry, void *arg, void *site)
 {
-	struct m *m = state == Active ? getm() : NULL;
+	struct m *m = state == Active ? gs_m() : NULL;
 	struct g *g = m && !m->foreign ? m->curg : NULL;
 	struct spawn s;
 	if (g) {

@@ -150,13 +150,16 @@ static int patch_segments(const struct object *o, struct table *t)
 static size_t scan_object(const struct object *o, struct scratch *s)
 {
 	size_t total = 0;
+	bool wrgsbase = false;
 
 	for (unsigned k = 0; k < o->ntext; k++) {
 		if (scratch_get(&s[k], &o->text[k]) != 0)
 			continue;
-		s[k].nraw = scan_syscalls(o->text[k].lo, o->text[k].hi, s[k].raw, s[k].cap);
+		s[k].nraw = scan_syscalls(o->text[k].lo, o->text[k].hi, s[k].raw, s[k].cap, &wrgsbase);
 		total += s[k].nraw;
 	}
+	if (wrgsbase && config.wrgsbase)
+		config.wrgsbase();
 	return total;
 }
 

@@ -54,6 +54,7 @@ struct rewrite_config {
 	void *entry_full; /* for all others: saves AVX state too */
 	bool (*served)(unsigned nr);
 	void (*changed)(const struct object_list *l); /* after each rewrite_all, signals blocked; may be NULL */
+	bool (*wrgsbase)(void); /* an object has this instruction; may be NULL */
 };
 
 /* Counts over all objects; rewrite_count. */

@@ -9,6 +9,7 @@
 #include "circle.h"
 #include "crash.h"
 #include "futex.h"
+#include "gs.h"
 #include "lockcheck.h"
 #include "prof.h"
 #include "tracebuf.h"
@@ -89,6 +90,7 @@ void fork_child(bool locked)
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
 	m->procid = os_gettid();
+	gs_after_fork(m);
 	store_rlx(&m->kicked, 0);
 	store_rlx(&m->oldp, NULL);
 	m->nextp = NULL;

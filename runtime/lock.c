@@ -5,6 +5,7 @@
  * Rejected: a futex lock with a word for sleepers; its release is a second locked instruction, 7 ns in every one of
  * the two locks of a hand-off, for sleepers that hardly ever exist.
  */
+#include "gs.h"
 #include "runtime.h"
 
 #define SPINS 100
@@ -28,7 +29,7 @@ void lock_contended(struct lock *l)
  * by their P's number. */
 void lock_rank_push(struct lock *l)
 {
-	struct m *m = getm();
+	struct m *m = gs_m();
 	if (!m || m->foreign)
 		return;
 	check(!(m->rank >> (l->rank + (l->rank == RankFutex || l->rank == RankTimers))));
@@ -38,7 +39,7 @@ void lock_rank_push(struct lock *l)
 
 void lock_rank_pop(struct lock *l)
 {
-	struct m *m = getm();
+	struct m *m = gs_m();
 	if (!m || m->foreign)
 		return;
 	m->rank &= ~(1u << l->rank);

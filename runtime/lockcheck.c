@@ -13,6 +13,7 @@
  * A try never waits, so it makes no edge, but what it got counts as held.
  */
 #include "lockcheck.h"
+#include "gs.h"
 #include "helper.h"
 #include "inspect.h"
 #include "objtab.h"
@@ -66,7 +67,7 @@ static uint32_t hash(uintptr_t a, uintptr_t b)
 
 static struct g *current(void)
 {
-	struct m *m = getm();
+	struct m *m = gs_m();
 	return m && !m->foreign ? m->curg : NULL;
 }
 

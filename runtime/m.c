@@ -3,6 +3,7 @@
  * An idle M sleeps on its note and is used again. One ends if a wired G changed it, or if its kernel thread was not to be had.
  * Its structure then serves the next M and nothing else: sysmon and the senders of signals look at M's without a lock.
  */
+#include "gs.h"
 #include "prof.h"
 #include "runtime.h"
 
@@ -127,6 +128,7 @@ _Noreturn void m_retire(void)
 		note_sleep(&m->park, -1);
 	prof_m_stop(m);
 	sys4(14, 2, &all, 0, 8); /* no signal on a stack that goes away */
+	gs_remove_m(m);
 	if (m->sigstack)
 		os_munmap(m->sigstack, m->sigstack_size);
 	void *stack = m->g0stack;

@@ -3,6 +3,7 @@
  * The clock is the vDSO's, found through the auxiliary vector by os_set_vdso (preload/ knows the vector). The M's
  * kernel threads share everything but the stack; FS is set whenever a G is run.
  */
+#include "gs.h"
 #include "os_linux.h"
 #include "runtime.h"
 #include <asm/errno.h>
@@ -193,6 +194,7 @@ void os_thread_init(struct m *m)
 {
 	arch_set_gs(m);
 	m->fs = 0;
+	gs_add_m(m);
 	sig_m_init(m);
 }
 

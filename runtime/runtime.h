@@ -101,6 +101,7 @@ struct g {
 	_Atomic uint32_t interrupt;  /* Intr…: blocking calls return -EINTR */
 	struct regs *regs;	     /* the entry frame while inshim */
 	void *xstate;		     /* extended state of the site beside it, NULL if it can have none */
+	uintptr_t gs;		     /* with arch_gs_shared: the program's GS */
 	int64_t deadline;	     /* of the call's relative timeout, once it is known, else 0 */
 	int64_t resumed;	     /* the same, while the call is made again because nothing came of an interruption */
 

@@ -4,13 +4,16 @@
  * without overwriting the writer. Nothing parks there. The last step is arch_sig_commit, an rt_sigreturn into the first
  * instruction of the handler, or of the program, that lets no signal slip in between.
  */
+#include "gs.h"
 #include "sigframe.h"
 #include "sigimpl.h"
 #include "crash.h"
 
 _Static_assert(offsetof(struct g, preempt) == offsetof(struct g, inshim) + 4, "arch_sig_commit");
 _Static_assert(offsetof(struct g, interrupt) == offsetof(struct g, inshim) + 8, "arch_sig_commit");
-_Static_assert(offsetof(struct g, inshim) == OFF_G_INSHIM && offsetof(struct g, xstate) == OFF_G_XSTATE, "arch_leave");
+_Static_assert(offsetof(struct g, inshim) == OFF_G_INSHIM && offsetof(struct g, xstate) == OFF_G_XSTATE &&
+		       offsetof(struct g, gs) == OFF_G_GS,
+	       "arch_leave");
 
 static uintptr_t sigstack_top(void)
 {
@@ -132,6 +135,8 @@ static long deliver_return(void *p)
 /* Called by preloom_sigreturn on the stack below the frame. */
 _Noreturn __attribute__((used)) void sig_return(struct kuc *uc)
 {
+	if (unlikely(arch_gs_shared))
+		gs_enter();
 	struct g *g = getg();
 	store_rlx(&g->inshim, 1);
 	altstack_restore(g, &uc->stack, (uintptr_t)uc);

@@ -21,6 +21,7 @@
 #include "control.h"
 #include "crash.h"
 #include "ending.h"
+#include "gs.h"
 #include "prof.h"
 #include "sigframe.h"
 #include "sigimpl.h"
@@ -29,24 +30,20 @@ enum where { Foreign, Program, Blocking, Asleep, Ours };
 
 void sig_push(struct kuc *c, struct g *g, struct sigdelivery *d);
 
-/* In a kernel thread of the program's own making GS may be 0, and reading it would fault. */
-static struct m *m_of_thread(void)
-{
-	return arch_get_gs() ? getm() : NULL;
-}
-
-/* A program that changes GS (wrgsbase) takes the M away from under us; the next look at it faults, here at the latest. There
- * is no way on, but it shall be known why. */
+/* Code that the program made at run time may change GS although nobody saw that coming, and take the M away from under us;
+ * the next look at it faults, here at the latest. There is no way on, but it shall be known why. */
 static void die_if_gs_is_lost(void)
 {
 	uintptr_t gs = arch_get_gs();
+	if (arch_gs_shared)
+		return;
 	bool known = gs == 0 || (gs >= sig_cfg.text_lo && gs < sig_cfg.data_hi);
 	for (struct m *m = sched.allm; m && !known; m = m->alllink)
 		known = gs == (uintptr_t)m;
 	if (known)
 		return;
-	rt_printf(2, "preloom: the program has set the GS register to %p; preloom cannot serve programs that use it: run it "
-		     "with PRELOOM=off\n", (void *)gs);
+	rt_printf(2, "preloom: the program has set the GS register to %p, in code that it made at run time; preloom cannot serve "
+		     "that: run it with PRELOOM=off\n", (void *)gs);
 	os_exit_process(128 + SIGSEGV);
 }
 
@@ -234,14 +231,14 @@ static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 	uc->sigmask |= sigbit(sig);
 }
 
-void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
+static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 {
 	if ((sig == SIGSEGV || sig == SIGBUS) && info->code > 0) {
 		if (fixed_up(uc))
 			return;
 		die_if_gs_is_lost();
 	}
-	struct m *m = m_of_thread();
+	struct m *m = gs_m();
 	if (unlikely(sig == preempt_signal && prof_is_signal(info))) {
 		if (m && !m->foreign)
 			prof_signal(m, info, uc);
@@ -291,4 +288,19 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
 		if (g && !kick && !on_g0(m, uc->sp))
 			atomic_fetch_or(&g->interrupt, IntrInbox);
 	}
+}
+
+void sigentry(int sig, struct ksiginfo *info, struct kuc *uc)
+{
+	if (likely(!arch_gs_shared)) {
+		handle(sig, info, uc);
+		return;
+	}
+	uintptr_t gs = gs_enter_handler();
+	handle(sig, info, uc);
+	/* To ours: a place in our code that it interrupted, or `preempted`, which came to its G from the handler and not from the
+	 * program. */
+	if (uc->ip == (uintptr_t)preempted)
+		return;
+	gs_leave_handler(gs, !text_is_ours(uc->ip));
 }

@@ -38,6 +38,7 @@ struct g *thread_new(const struct regs *parent, uintptr_t sp, uintptr_t fs, size
 	words[SWITCH_RET / 8] = (uint64_t)arch_thread_entry;
 	g->sp = frame;
 	g->fs = fs;
+	g->gs = self->gs;
 	g->inshim = 1;
 	g->regs = r;
 	g->parent_goid = self->goid;

@@ -4,8 +4,10 @@
  * signal handler then only leaves a note. On the way back arch_leave looks at the notes (signals to deliver, the P to give
  * away), and calls shim_leave if there are any.
  */
+#include "../runtime/gs.h"
 #include "../runtime/tracebuf.h"
 #include "shim.h"
+#include <asm/prctl.h>
 
 #define SYSCALL(nr, fn) [nr] = fn,
 const shim_fn shim_table[NSYSCALLS] = {
@@ -34,6 +36,8 @@ long shim_foreign(struct regs *r)
 		return clone_by_foreign(r);
 	case __NR_rt_sigaction:
 		return sigaction_by_foreign(r);
+	case __NR_arch_prctl: /* arch_leave looks for an M there */
+		return A1(r) == ARCH_SET_GS ? -EPERM : shim_raw(r);
 	default:
 		return shim_raw(r);
 	}
@@ -85,6 +89,8 @@ long shim_leave(struct regs *r, long ret)
 
 long shim_dispatch(struct regs *r, void *xstate)
 {
+	if (unlikely(arch_gs_shared) && !gs_enter())
+		return shim_foreign(r);
 	struct m *m = getm();
 	if (unlikely(!m || m->foreign))
 		return shim_foreign(r);

@@ -1,11 +1,10 @@
 /* thread.c - a thread's life and identity: exit, ids, robust list, exec, FS, rseq. */
 #include "../runtime/ending.h"
+#include "../runtime/gs.h"
 #include "shim.h"
+#include <asm/prctl.h>
 
-#define ARCH_SET_GS 0x1001
-#define ARCH_SET_FS 0x1002
-#define ARCH_GET_FS 0x1003
-#define ARCH_GET_GS 0x1004
+#define TASK_SIZE_MAX ((1UL << 47) - 4096)
 
 long shim_exit(struct regs *r)
 {
@@ -103,12 +102,13 @@ long shim_arch_prctl(struct regs *r)
 	}
 	case ARCH_GET_FS:
 		return user_write(A2(r), &g->fs, sizeof(g->fs)) ? -EFAULT : 0;
-	case ARCH_SET_GS: /* GS finds the M */
-		return -EPERM;
-	case ARCH_GET_GS: {
-		uint64_t zero = 0;
-		return user_write(A2(r), &zero, sizeof(zero)) ? -EFAULT : 0;
-	}
+	case ARCH_SET_GS:
+		if (A2(r) >= TASK_SIZE_MAX || !gs_share())
+			return -EPERM;
+		g->gs = A2(r);
+		return 0;
+	case ARCH_GET_GS:
+		return user_write(A2(r), &g->gs, sizeof(g->gs)) ? -EFAULT : 0;
 	default:
 		return shim_raw(r);
 	}

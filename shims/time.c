@@ -1,4 +1,5 @@
 /* time.c - sleeping, yielding, and the clocks that belong to a thread. */
+#include "../runtime/gs.h"
 #include "../runtime/os_linux.h"
 #include "shim.h"
 #include <linux/time.h>
@@ -85,16 +86,16 @@ int64_t g_cputime(struct g *g)
 	return (int64_t)((unsigned __int128)ticks * ns_per_tick >> 32);
 }
 
-/* The thread whose CPU clock this is; NULL: not a thread's clock, or not one of ours. */
-static struct g *clock_owner(int clock)
+/* The thread whose CPU clock this is, for self; NULL: not a thread's clock, or not one of ours. */
+static struct g *clock_owner(struct g *self, int clock)
 {
 	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		return getg();
+		return self;
 	if (clock >= 0 || !(clock & CPUCLOCK_PERTHREAD) || (clock & 3) == 3)
 		return NULL;
 	uint32_t tid = ~((uint32_t)clock >> 3) & 0x1fffffff;
 	if (tid == 0)
-		return getg();
+		return self;
 	/* The clock id has room for 29 bits of the thread id; ours have bit 29 set. */
 	struct g *g = g_by_tid(tid | 1u << 29);
 	return g ? g : g_by_tid(tid);
@@ -102,7 +103,7 @@ static struct g *clock_owner(int clock)
 
 long shim_clock_gettime(struct regs *r)
 {
-	struct g *g = clock_owner((int)A1(r));
+	struct g *g = clock_owner(getg(), (int)A1(r));
 	if (!g)
 		return shim_raw(r);
 	int64_t ns = g_cputime(g);
@@ -114,7 +115,7 @@ static const struct ktimespec resolution = { 0, 1 };
 
 long shim_clock_getres(struct regs *r)
 {
-	if (!clock_owner((int)A1(r)))
+	if (!clock_owner(getg(), (int)A1(r)))
 		return shim_raw(r);
 	return A2(r) && user_write(A2(r), &resolution, sizeof(resolution)) ? -EFAULT : 0;
 }
@@ -135,8 +136,8 @@ PROGRAM_TEXT int time_vdso_clock_gettime(int clock, struct ktimespec *ts)
 {
 	if (likely(clock >= 0 && clock != CLOCK_THREAD_CPUTIME_ID))
 		return real_vdso(clock, ts);
-	struct m *m = getm();
-	struct g *g = m && !m->foreign ? clock_owner(clock) : NULL;
+	struct m *m = gs_m();
+	struct g *g = m && !m->foreign ? clock_owner(m->curg, clock) : NULL;
 	if (!g)
 		return (int)sys2(__NR_clock_gettime, clock, ts);
 	int64_t ns = g_cputime(g);
@@ -148,8 +149,8 @@ int time_vdso_clock_getres(int clock, struct ktimespec *ts)
 {
 	if (clock >= 0 && clock != CLOCK_THREAD_CPUTIME_ID)
 		return real_vdso_getres(clock, ts);
-	struct m *m = getm();
-	if (!m || m->foreign || !clock_owner(clock))
+	struct m *m = gs_m();
+	if (!m || m->foreign || !clock_owner(m->curg, clock))
 		return (int)sys2(__NR_clock_getres, clock, ts);
 	if (ts)
 		*ts = resolution;

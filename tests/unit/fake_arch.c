@@ -324,7 +324,7 @@ void fake_start(int gomaxprocs)
 
 /* --- the rest of arch.h --- */
 
-uint8_t arch_has_fsgsbase;
+uint8_t arch_has_fsgsbase, arch_gs_shared;
 const char arch_thread_entry[1];
 const char arch_leave_begin[1], arch_leave_end[1];
 long (*arch_leave_slow)(struct regs *r, long ret);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "preload/arch/x86_64/length.h"
+#include "preload/arch/x86_64/scan.h"
 #include "preload/arch/x86_64/site.h"
 #include "preload/decode.h"
 #include "preload/object.h"
@@ -153,7 +154,7 @@ static void fake_eh_frame(struct fake *f)
 
 static int fake_rewrite(struct fake *f)
 {
-	struct rewrite_config c = {test_entry, test_entry, served, NULL};
+	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL};
 	uintptr_t text = (uintptr_t)f->code;
 
 	fake_eh_frame(f);
@@ -617,10 +618,45 @@ START_TEST(objects)
 }
 END_TEST
 
+/* At every place relative to the blocks that the scan looks at, and at both ends. */
+START_TEST(scan)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool gs;
+		size_t syscalls;
+	} cases[] = {
+		{"\xf3\x0f\xae\xd8", 4, true, 0},	  /* wrgsbase %eax */
+		{"\xf3\x49\x0f\xae\xdf", 5, true, 0}, /* wrgsbase %r15 */
+		{"\x0f\xae\xd8", 3, false, 0},
+		{"\xf3\x0f\xae\xd7", 4, false, 0}, /* wrfsbase */
+		{"\xf3\x0f\xae\xcf", 4, false, 0}, /* rdgsbase */
+		{"\xf3\x66\x0f\xae\xd8", 5, false, 0},
+		{"\x0f\x05", 2, false, 1},
+		{"\x0f\x05\xf3\x48\x0f\xae\xdb\x0f\x05", 9, true, 2},
+	};
+	uint8_t text[200];
+	uintptr_t found[4];
+
+	for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+		for (size_t at = 0; at + cases[k].n <= sizeof text; at++) {
+			bool gs = false;
+			memset(text, 0x90, sizeof text);
+			memcpy(text + at, cases[k].bytes, cases[k].n);
+			size_t n = scan_syscalls((uintptr_t)text, (uintptr_t)text + sizeof text, found, 4, &gs);
+			ck_assert_uint_eq(n, cases[k].syscalls);
+			ck_assert_int_eq(gs, cases[k].gs);
+			if (n)
+				ck_assert_uint_eq(found[0], (uintptr_t)text + at);
+		}
+}
+END_TEST
+
 /* Everything, in a child: libc and ld.so of this process go through the stub from then on. */
 START_TEST(whole_process)
 {
-	struct rewrite_config c = {test_entry, test_entry, served, NULL};
+	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL};
 	struct rewrite_counts n;
 	char buf[32];
 	int fd[2], err;
@@ -665,6 +701,7 @@ int main(void)
 	tcase_add_test(t, text_protection);
 	tcase_add_test(t, lengths_of_libc);
 	tcase_add_test(t, objects);
+	tcase_add_test(t, scan);
 	tcase_add_test(t, whole_process);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

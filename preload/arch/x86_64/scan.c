@@ -15,6 +15,7 @@
 #include <sys/platform/x86.h>
 
 #define BLOCK 64
+#define AHEAD 2
 #define BLOOM_SHIFT 5
 #define BLOOM_BITS 65536
 #define PENDING 1024 /* places that look like jumps and have not been looked at */
@@ -33,14 +34,17 @@ static bool has_avx2(void)
 	return CPU_FEATURE_ACTIVE(AVX2);
 }
 
-/* --- masks: one bit for each of the 64 bytes at p; 65 are read --- */
+/* --- masks: one bit for each of the 64 bytes at p; AHEAD more are read --- */
 
+/* 0f 05, and 0f ae d8 to 0f ae df: wrgsbase, if f3 is before it */
 INLINE uint64_t syscalls_16(uintptr_t p)
 {
 	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
+	__m128i c = _mm_and_si128(_mm_loadu_si128((const __m128i *)(p + 2)), _mm_set1_epi8((char)0xf8));
+	__m128i gs = _mm_and_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8((char)0xae)), _mm_cmpeq_epi8(c, _mm_set1_epi8((char)0xd8)));
 
-	return (unsigned)_mm_movemask_epi8(
-		_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)), _mm_cmpeq_epi8(b, _mm_set1_epi8(0x05))));
+	return (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)),
+							 _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8(0x05)), gs)));
 }
 
 INLINE uint64_t syscalls_sse2(uintptr_t p)
@@ -51,8 +55,12 @@ INLINE uint64_t syscalls_sse2(uintptr_t p)
 AVX2 INLINE __m256i syscalls_32(uintptr_t p)
 {
 	__m256i a = _mm256_loadu_si256((const __m256i *)p), b = _mm256_loadu_si256((const __m256i *)(p + 1));
+	__m256i c = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(p + 2)), _mm256_set1_epi8((char)0xf8));
+	__m256i gs = _mm256_and_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8((char)0xae)),
+				      _mm256_cmpeq_epi8(c, _mm256_set1_epi8((char)0xd8)));
 
-	return _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)), _mm256_cmpeq_epi8(b, _mm256_set1_epi8(0x05)));
+	return _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)),
+				_mm256_or_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(0x05)), gs));
 }
 
 AVX2 INLINE uint64_t mask_of(__m256i low, __m256i high)
@@ -110,34 +118,59 @@ static void add_masked(struct found *f, uintptr_t p, uint64_t m)
 		f->out[f->n++] = p + (unsigned)__builtin_ctzll(m);
 }
 
-static uintptr_t syscalls_by_sse2(uintptr_t p, uintptr_t hi, struct found *f)
+/* Is 0f ae d8 at p the rest of a wrgsbase? The prefix is f3, perhaps with a REX between. */
+static bool is_wrgsbase(uintptr_t lo, uintptr_t p)
 {
-	for (; p + BLOCK + 1 <= hi; p += BLOCK) {
+	const uint8_t *b = (const uint8_t *)p;
+
+	return (p > lo && b[-1] == 0xf3) || (p > lo + 1 && b[-2] == 0xf3 && (b[-1] & 0xf0) == 0x40);
+}
+
+static void take(struct found *f, uintptr_t lo, uintptr_t p, uint64_t m, bool *wrgsbase)
+{
+	for (; m; m &= m - 1) {
+		uintptr_t at = p + (unsigned)__builtin_ctzll(m);
+		if (((const uint8_t *)at)[1] == 0x05)
+			add_masked(f, at, 1);
+		else if (is_wrgsbase(lo, at))
+			*wrgsbase = true;
+	}
+}
+
+static uintptr_t syscalls_by_sse2(uintptr_t lo, uintptr_t hi, struct found *f, bool *wrgsbase)
+{
+	uintptr_t p = lo;
+
+	for (; p + BLOCK + AHEAD <= hi; p += BLOCK) {
 		uint64_t m = syscalls_sse2(p);
 		if (__builtin_expect(m != 0, 0))
-			add_masked(f, p, m);
+			take(f, lo, p, m, wrgsbase);
 	}
 	return p;
 }
 
-AVX2 static uintptr_t syscalls_by_avx2(uintptr_t p, uintptr_t hi, struct found *f)
+AVX2 static uintptr_t syscalls_by_avx2(uintptr_t lo, uintptr_t hi, struct found *f, bool *wrgsbase)
 {
-	for (; p + BLOCK + 1 <= hi; p += BLOCK) {
+	uintptr_t p = lo;
+
+	for (; p + BLOCK + AHEAD <= hi; p += BLOCK) {
 		uint64_t m = syscalls_avx2(p);
 		if (__builtin_expect(m != 0, 0))
-			add_masked(f, p, m);
+			take(f, lo, p, m, wrgsbase);
 	}
 	return p;
 }
 
-size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap)
+size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap, bool *wrgsbase)
 {
 	struct found f = {out, 0, cap};
-	uintptr_t p = has_avx2() ? syscalls_by_avx2(lo, hi, &f) : syscalls_by_sse2(lo, hi, &f);
+	uintptr_t p = has_avx2() ? syscalls_by_avx2(lo, hi, &f, wrgsbase) : syscalls_by_sse2(lo, hi, &f, wrgsbase);
 
-	for (; p + 2 <= hi; p++)
-		if (!memcmp((const void *)p, "\x0f\x05", 2))
-			add_masked(&f, p, 1);
+	for (; p + 2 <= hi; p++) {
+		const uint8_t *b = (const uint8_t *)p;
+		if (b[0] == 0x0f && (b[1] == 0x05 || (b[1] == 0xae && p + 3 <= hi && (b[2] & 0xf8) == 0xd8)))
+			take(&f, lo, p, 1, wrgsbase);
+	}
 	return f.n;
 }
 

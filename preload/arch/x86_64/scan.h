@@ -9,8 +9,9 @@
 
 #define SCAN_WINDOW 64 /* bytes around a syscall within which branch targets matter */
 
-/* Writes the addresses of up to cap `syscall` byte pairs in [lo, hi), ascending; returns their number. */
-size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap);
+/* Writes the addresses of up to cap `syscall` byte pairs in [lo, hi), ascending; returns their number. Sets *wrgsbase if
+ * there is what looks like this instruction. */
+size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap, bool *wrgsbase);
 
 /* Targets of whatever looks like a jump with a 32-bit displacement, if within the windows of the n sites (sorted);
  * writes up to cap of them, ascending, and returns how many there are. */

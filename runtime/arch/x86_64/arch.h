@@ -15,6 +15,7 @@
 #define OFF_G_FS 8
 #define OFF_G_INSHIM 80 /* preempt and interrupt follow */
 #define OFF_G_XSTATE 104
+#define OFF_G_GS 112
 
 /* Layout of struct regs, as the entry stub pushes it (lowest address first). */
 #define REGS_RAX 96
@@ -144,6 +145,7 @@ extern const char arch_leave[], arch_leave_begin[], arch_leave_end[];
 extern long (*arch_leave_slow)(struct regs *r, long ret);
 
 extern uint8_t arch_has_fsgsbase;
+extern uint8_t arch_gs_shared; /* GS is the program's while its code runs, see gs.c; never becomes 0 again */
 uint64_t arch_get_fs(void);
 void arch_set_fs(uint64_t base);
 void arch_set_gs(void *m);

@@ -7,6 +7,8 @@
  *                     the rt_sigreturn as done, so no signal slips in between the last look and the program.
  */
 
+#include "arch.h"
+
 /* Offsets in struct kuc. */
 #define UC_R8 40
 #define UC_R9 48
@@ -104,7 +106,11 @@ arch_commit_begin:
 	cmpl	$0, 8(%rsi)
 	jne	1f
 	movl	$0, (%rsi)
-	mov	%rdi, %rsp
+	cmpb	$0, arch_gs_shared(%rip)
+	je	2f
+	mov	OFF_G_GS-OFF_G_INSHIM(%rsi), %rax
+	wrgsbase %rax
+2:	mov	%rdi, %rsp
 	mov	$15, %eax
 	syscall
 arch_commit_end:

@@ -227,6 +227,13 @@ arch_leave_begin:
 	or	OFF_G_INSHIM+8(%rcx), %r11d
 	jne	1f
 	movl	$0, OFF_G_INSHIM(%rcx)
+	cmpb	$0, arch_gs_shared(%rip)
+	jne	3f
+	.cfi_remember_state
+	POP_REGS
+	.cfi_restore_state
+3:	mov	OFF_G_GS(%rcx), %r11
+	wrgsbase %r11
 	.cfi_remember_state
 	POP_REGS
 arch_leave_end:
@@ -457,9 +464,11 @@ arch_set_gs:
 	ret
 
 	.data
-	.globl arch_has_fsgsbase
-	.hidden arch_has_fsgsbase
+	.globl arch_has_fsgsbase, arch_gs_shared
+	.hidden arch_has_fsgsbase, arch_gs_shared
 arch_has_fsgsbase:
+	.byte 0
+arch_gs_shared:
 	.byte 0
 	.p2align 3
 /* Set by the shims. */
