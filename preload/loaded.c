@@ -4,6 +4,8 @@
 #include "loaded.h"
 
 #include "../runtime/objtab.h"
+#include "../runtime/runtime.h"
+#include "imports.h"
 #include "rawmem.h"
 #include "sites.h"
 
@@ -43,8 +45,23 @@ static uint32_t trampolines(struct unwind_object *v)
 	return n;
 }
 
+/* To the kernel, who traces a child is the kernel thread that forked it. A program that can do both is a debugger, mostly. */
+static bool has_tracer(const struct object_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].is_exe)
+			return object_imports(&l->v[i], "ptrace") &&
+			       (object_imports(&l->v[i], "fork") || object_imports(&l->v[i], "vfork"));
+	return false;
+}
+
 void loaded_changed(const struct object_list *l)
 {
+	static bool looked;
+	if (!looked) {
+		looked = true;
+		rt_opt.tracer = has_tracer(l);
+	}
 	size_t size = (l->n * OBJECT_SEGMENTS + trampolines(NULL)) * sizeof(struct unwind_object);
 	struct unwind_object *v = raw_map(size, 0);
 

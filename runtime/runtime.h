@@ -311,6 +311,7 @@ struct rt_options {
 	bool lockcheck;	     /* locks.c tells us what is locked */
 	int64_t lockheld;    /* report locks held longer, in ns; 0: none */
 	int traceback;	     /* GOTRACEBACK: enum traceback in crash.h */
+	bool tracer;	     /* the program may trace its children: to the kernel, the one that forks does that */
 	int cpus;	     /* that the process may use */
 };
 extern struct rt_options rt_opt;

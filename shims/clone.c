@@ -37,12 +37,20 @@ static void restore_signals(uint64_t mask)
 	sys4(__NR_rt_sigprocmask, SET_SIGMASK, &mask, 0, 8);
 }
 
+/* Who traces what has been forked so far is the only kernel thread there was: the main G's. */
+static void before_thread(void)
+{
+	if (unlikely(rt_opt.tracer) && getg() == main_g)
+		shim_wire("ptrace");
+}
+
 static long clone_thread(struct regs *r, const struct cloneargs *a)
 {
 	if ((a->flags & THREAD_FLAGS) != THREAD_FLAGS || a->flags & (CLONE_VFORK | CLONE_PIDFD) || !a->stack)
 		return -EINVAL;
 	if (!sysmon_start())
 		return -EAGAIN;
+	before_thread();
 	uintptr_t fs = a->flags & CLONE_SETTLS ? a->tls : getg()->fs;
 	struct g *g = thread_new(r, a->stack + a->stack_size, fs, a->stack_size);
 	if (!g)
@@ -70,6 +78,8 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 {
 	struct g *g = getg();
 	bool vfork = c->flags & CLONE_VFORK;
+	if (unlikely(rt_opt.tracer))
+		shim_wire("ptrace");
 	uint64_t mask = block_signals();
 	if (vfork)
 		entersyscall_block((int)r->rax);

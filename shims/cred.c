@@ -8,6 +8,7 @@
 #include "shim.h"
 #include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/ptrace.h>
 #include <linux/securebits.h>
 
 #define SIGSETXID 33
@@ -114,6 +115,12 @@ long shim_wire_ioprio(struct regs *r)
 long shim_wire_seccomp(struct regs *r)
 {
 	return wired(r, "seccomp");
+}
+
+/* Only the kernel thread that traces may ask something of what it traces. See also rt_opt.tracer. */
+long shim_ptrace(struct regs *r)
+{
+	return A1(r) == PTRACE_TRACEME ? shim_raw(r) : wired(r, "ptrace");
 }
 
 /* The options of prctl that change the calling kernel thread only. */

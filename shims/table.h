@@ -94,6 +94,7 @@ SYSCALL(__NR_unshare, shim_wire_namespace)
 SYSCALL(__NR_setns, shim_wire_namespace)
 SYSCALL(__NR_ioprio_set, shim_wire_ioprio)
 SYSCALL(__NR_seccomp, shim_wire_seccomp)
+SYSCALL(__NR_ptrace, shim_ptrace)
 
 /* descriptors that can be polled, and waiting on them */
 SYSCALL(__NR_read, shim_read)
