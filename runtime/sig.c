@@ -339,7 +339,8 @@ bool sig_next(struct g *g, struct sigdelivery *d)
 		lock(&siglock);
 		uint64_t mask = load_rlx(&g->sig.mask);
 		if (!sigq_take(&g->sig.pending, ~mask, &d->info) && !sigq_take(&sig_shared, ~mask, &d->info)) {
-			atomic_store(&g->interrupt, 0);
+			/* Not the other hint: a handler may have put something aside just now. */
+			atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrSignal);
 			retarget_locked(mask, &woken);
 			unlock(&siglock);
 			wake_all(&woken);

@@ -49,12 +49,17 @@ void sig_restore_mask(struct g *g)
 /* Clears a hint that came to nothing. */
 bool sig_deliverable(struct g *g)
 {
+	if (load_acq(&g->interrupt) & IntrInbox) /* before it is emptied: what comes after that shall not be overlooked */
+		atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrInbox);
 	sig_drain();
 	if (likely(!load_acq(&g->interrupt)) && !(sig_pending_set(g) & ~load_rlx(&g->sig.mask)))
 		return false;
 	lock(&siglock);
 	bool yes = (sig_pending_set(g) & ~load_rlx(&g->sig.mask)) != 0;
-	atomic_store(&g->interrupt, yes ? IntrSignal : 0);
+	if (yes)
+		atomic_fetch_or(&g->interrupt, IntrSignal);
+	else
+		atomic_fetch_and(&g->interrupt, ~(uint32_t)IntrSignal);
 	unlock(&siglock);
 	if (!yes && atomic_load(&sig_shared.set))
 		sig_retarget(load_rlx(&g->sig.mask));
