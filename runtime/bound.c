@@ -87,7 +87,7 @@ void bound_warn(void)
 			  bound_is_lowered() ? " and no more to be had" : " (PRELOOM=maxthreads)");
 }
 
-static bool reached(void)
+bool bound_reached(void)
 {
 	return atomic_load(&sched.nmblocked) + (int32_t)sched.nmlocked >= sched.maxblocked;
 }
@@ -140,7 +140,7 @@ bool bound_wait(struct g *g)
 	w.seq = wait_begin(g, WaitM);
 	enqueue_locked(&w);
 	unlock(&sched.lock);
-	if (!reached())
+	if (!bound_reached())
 		wake_g(g, w.seq, WakeReady);
 	enum wake how = wait_park(g);
 	lock(&sched.lock);
@@ -197,7 +197,7 @@ static bool tell_to_end(struct m *m)
 bool bound_retake(struct p *pp)
 {
 	bool told = false;
-	if (!reached())
+	if (!bound_reached())
 		return false;
 	lock(&sched.lock);
 	for (struct m *m = sched.allm; m; m = m->alllink)

@@ -412,6 +412,7 @@ void bound_warn(void);
 bool blocked_begin(void); /* an M goes into a blocking call without a P: false if there are too many */
 void blocked_end(void);
 bool bound_wait(struct g *g);
+bool bound_reached(void);
 bool bound_retake(struct p *pp);
 void bound_next(void);
 void bound_tick(int64_t now);

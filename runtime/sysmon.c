@@ -123,6 +123,9 @@ static bool look_syscall(struct p *pp, int64_t now)
 	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
 	    pp->sysmon_syscallwhen + MAX_DELAY > now)
 		return false;
+	/* No M could take it over: the call may go on until somebody needs the P. */
+	if (unlikely(bound_reached()) && !others_wait(pp) && !timer_due(now))
+		return false;
 	if (bound_retake(pp))
 		return true;
 	if (!p_retake(pp, Pidle))

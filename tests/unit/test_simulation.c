@@ -111,15 +111,19 @@ static void end_some_calls(void)
 		}
 }
 
+static int refuses; /* how often in a hundred the kernel makes no thread */
+
 static void simulate(int procs, uint32_t s)
 {
+	uint32_t step = refuses ? 1000000 : 60000; /* that it refuses costs turns of milliseconds */
 	seed = s * 2654435761u + 12345;
 	fake.seed = seed | 1;
 	fake_start(procs);
 	sysmon_start();
 	fake_call(main_g, parent, NULL);
 	for (int i = 0; i < 3000 && finished < NG; i++) {
-		fake_until(fake.now + rnd(60000));
+		fake.newm_error = refuses && (int)rnd(100) < refuses ? -11 : 0;
+		fake_until(fake.now + rnd(step));
 		end_some_calls();
 	}
 	if (finished < NG) {
@@ -174,6 +178,14 @@ START_TEST(at_the_bound)
 }
 END_TEST
 
+/* Always after the first one, or now and then. */
+START_TEST(where_the_kernel_refuses_threads)
+{
+	refuses = _i % 2 ? 100 : 50;
+	simulate(1 + _i % 3, (uint32_t)_i);
+}
+END_TEST
+
 START_TEST(where_idle_ms_look_on)
 {
 	rt_opt.cpus = 2;
@@ -186,5 +198,6 @@ int main(void)
 	return unit_loop("one P", on_one_p, 20) | unit_loop("two P's", on_two_ps, 20) |
 	       unit_loop("four P's", on_four_ps, 20) | unit_loop("chaos", in_chaos, 20) |
 	       unit_loop("at the bound on M's", at_the_bound, 36) |
+	       unit_loop("refused threads", where_the_kernel_refuses_threads, 36) |
 	       unit_loop("looking on", where_idle_ms_look_on, 10);
 }
