@@ -32,12 +32,14 @@ void note_wake(_Atomic uint32_t *note)
 static struct m *free_ms; /* by schedlink; sched.lock */
 
 /* For a kernel thread that is yet to be made, or for the one that runs. Of what *m was only the stacks are kept. Takes
- * sched.lock. False: there is no memory for its stack. */
+ * sched.lock. False: there is no memory for its stacks. */
 bool m_init(struct m *m)
 {
-	void *g0stack = m->g0stack ? m->g0stack : os_mmap(G0_STACK);
-	if (!g0stack)
+	if (!m->g0stack)
+		m->g0stack = os_mmap(G0_STACK);
+	if (!m->g0stack || !sig_m_alloc(m))
 		return false;
+	void *g0stack = m->g0stack;
 	*m = (struct m){ .self = m, .g0stack = g0stack, .g0size = G0_STACK, .sigstack = m->sigstack,
 			 .sigstack_size = m->sigstack_size };
 	m->g0sp = (uintptr_t)g0stack + G0_STACK - 64;
@@ -129,11 +131,10 @@ _Noreturn void m_retire(void)
 	prof_m_stop(m);
 	sys4(14, 2, &all, 0, 8); /* no signal on a stack that goes away */
 	gs_remove_m(m);
-	if (m->sigstack)
-		os_munmap(m->sigstack, m->sigstack_size);
+	sig_m_free(m);
 	void *stack = m->g0stack;
 	size_t size = m->g0size;
-	m->g0stack = m->sigstack = NULL;
+	m->g0stack = NULL;
 	lock(&sched.lock);
 	m_free_locked(m);
 	store_rel(&sched.lock.v, 0); /* not by unlock: *m may be another M's from here on */

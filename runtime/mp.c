@@ -289,6 +289,27 @@ void wired_wait_for_p(struct g *g)
 	execute(g, false);
 }
 
+/* The first kernel thread cannot end with a G that changed it, only sleep for good: so another one, which is then of use to
+ * others when the G has ended. False: there is none to be had. */
+static bool wire_to_new_m(struct g *g)
+{
+	lock(&sched.lock);
+	sched.nm++;
+	unlock(&sched.lock);
+	struct m *m = m_new();
+	if (!m)
+		return false;
+	g->lockedm = m;
+	m->lockedg = g;
+	if (os_newm(m) >= 0)
+		return true;
+	g->lockedm = NULL;
+	lock(&sched.lock);
+	m_abandon_locked(m);
+	unlock(&sched.lock);
+	return false;
+}
+
 void lockosthread(const char *why)
 {
 	struct m *m = getm();
@@ -298,21 +319,10 @@ void lockosthread(const char *why)
 	sysmon_start(); /* start_kernel_thread needs one that nothing was changed on */
 	g->wired_why = why;
 	g->wired_since = os_nanotime();
-	/* The first kernel thread cannot end with a G that changed it: give other G's one of their own. */
-	bool own = m == &m0 && g != main_g;
-	if (own) {
-		lock(&sched.lock);
-		sched.nm++;
-		unlock(&sched.lock);
-		m = m_new();
-		if (!m)
-			throw("out of memory for a wired thread's kernel thread");
+	if (m == &m0 && g != main_g && wire_to_new_m(g)) {
+		gosched();
+		return;
 	}
 	g->lockedm = m;
 	m->lockedg = g;
-	if (!own)
-		return;
-	if (os_newm(m) < 0)
-		throw("no kernel thread to be had for a wired thread");
-	gosched();
 }

@@ -79,6 +79,8 @@ struct sig_config {
 
 /* sigproc.c: beginnings and ends */
 void sig_init(const struct sig_config *c); /* at activation, single-threaded, M 0 and the main G exist */
+bool sig_m_alloc(struct m *m);		   /* its signal stack; false: no memory */
+void sig_m_free(struct m *m);
 void sig_m_init(struct m *m);		   /* on the new M itself */
 void sig_g_init(struct g *child, struct g *parent);
 void sig_g_exit(struct g *g);

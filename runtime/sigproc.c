@@ -41,18 +41,27 @@ void sig_init(const struct sig_config *c)
 	sig_m_init(getm());
 }
 
+bool sig_m_alloc(struct m *m)
+{
+	char *p = m->sigstack ? NULL : os_mmap(SIGSTACK_SIZE + GUARD);
+	if (!p)
+		return m->sigstack != NULL;
+	os_mprotect(p, GUARD, PROT_NONE);
+	m->sigstack = p + GUARD;
+	m->sigstack_size = SIGSTACK_SIZE;
+	return true;
+}
+
+void sig_m_free(struct m *m)
+{
+	os_munmap((char *)m->sigstack - GUARD, m->sigstack_size + GUARD);
+	m->sigstack = NULL;
+}
+
 void sig_m_init(struct m *m)
 {
 	if (!sig_pid) /* M 0 before sig_init, which comes back here */
 		return;
-	if (!m->sigstack) {
-		char *p = os_mmap(SIGSTACK_SIZE + GUARD);
-		if (!p)
-			throw("out of memory for a signal stack");
-		os_mprotect(p, GUARD, PROT_NONE);
-		m->sigstack = p + GUARD;
-		m->sigstack_size = SIGSTACK_SIZE;
-	}
 	struct kstack st = { .sp = (uintptr_t)m->sigstack, .size = m->sigstack_size };
 	sys2(__NR_sigaltstack, &st, 0);
 	real_mask(SIG_SETMASK, sig_realmask(), NULL);

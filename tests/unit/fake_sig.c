@@ -3,6 +3,17 @@
 
 const char preloom_sigreturn[1];
 
+bool sig_m_alloc(struct m *m)
+{
+	(void)m;
+	return true;
+}
+
+void sig_m_free(struct m *m)
+{
+	(void)m;
+}
+
 void sig_kick(struct m *m)
 {
 	fake.kicks++;
