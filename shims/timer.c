@@ -9,6 +9,8 @@
 #define SIGEV_THREAD_ID 4
 #define ITIMER_REAL 0
 #define CLOCK_THREAD_CPUTIME_ID 3
+#define CPUCLOCK_PERTHREAD 4
+#define OWN_CPUCLOCK (-8) /* of thread 0, which is the caller; its kind in the lowest bits */
 
 struct ksigevent {
 	uint64_t value;
@@ -17,18 +19,30 @@ struct ksigevent {
 };
 _Static_assert(sizeof(struct ksigevent) == 64, "sigevent");
 
+/* A clock of the caller's own CPU time, in the form that the kernel understands; 0: it is none. */
+static int own_cpuclock(int clock)
+{
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		return clock;
+	uint32_t tid = ~(uint32_t)(clock >> 3);
+	bool own = clock < 0 && (clock & CPUCLOCK_PERTHREAD) && (tid == 0 || tid == getg()->tid);
+	return own ? OWN_CPUCLOCK | (clock & 7) : 0;
+}
+
 static long create(struct regs *r, const struct ksigevent *ev, struct g *g)
 {
-	int id;
+	int id, clock = own_cpuclock((int)A1(r));
 	/* Nobody blocks it in the kernel: it must come to us from the first expiry on. */
 	if (g && ev->signo > 0 && ev->signo <= NSIG_ALL)
 		sig_note_blocked(sigbit(ev->signo));
-	if ((int)A1(r) == CLOCK_THREAD_CPUTIME_ID)
+	if (clock)
 		shim_wire("a timer of the thread's CPU time");
-	long ret = sys3(__NR_timer_create, A1(r), ev, &id);
+	else
+		clock = (int)A1(r);
+	long ret = sys3(__NR_timer_create, clock, ev, &id);
 	if (ret)
 		return ret;
-	sig_timer_add(id, (int)A1(r), ev->signo, g);
+	sig_timer_add(id, clock, ev->signo, g);
 	if (user_write(A3(r), &id, sizeof(id))) {
 		sys1(__NR_timer_delete, id);
 		sig_timer_del(sig_timer_find(id));
