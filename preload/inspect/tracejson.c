@@ -149,12 +149,14 @@ static void counters(struct tracejson *j, uint64_t ticks)
 	      j->count[LifeRunning], j->count[LifeRunnable], j->count[LifeSyscall]);
 }
 
-/* g->user says whether the interval's beginning was written. */
+/* g->user: NULL: nothing of it is in the file, so its row needs no name either; &in_file: something; j: also the beginning of
+ * the present interval. */
+static char in_file;
+
 static void on_begin(void *ctx, struct trace_g *g, uint64_t ticks)
 {
 	struct tracejson *j = ctx;
 	j->count[g->life]++;
-	g->user = NULL;
 	if (full(j))
 		return;
 	g->user = j;
@@ -185,9 +187,10 @@ static void on_end(void *ctx, struct trace_g *g, uint64_t ticks)
 {
 	struct tracejson *j = ctx;
 	j->count[g->life]--;
-	if (g->user)
+	if (g->user == j) {
 		event(j, 'E', PidG, g->goid, ticks, "%s", "");
-	g->user = NULL;
+		g->user = &in_file;
+	}
 }
 
 static void on_ready(void *ctx, struct trace_g *by, struct trace_g *g, uint64_t ticks)
@@ -314,6 +317,8 @@ static void name_gs(struct tracejson *j, struct tracemodel *tm, const struct tra
 	char name[256], part[64], fn[128];
 	for (size_t i = 0; i < tracemodel_count(tm); i++) {
 		const struct trace_g *g = tracemodel_at(tm, i);
+		if (!g->user)
+			continue;
 		const char *entry = plain(x->function(x->ctx, g->entry), fn, sizeof(fn));
 		snprintf(name, sizeof(name), "G%lu%s%s%s%s", (unsigned long)g->goid, g->name[0] ? " " : "",
 			 plain(g->name, part, sizeof(part)), *entry ? " " : "", entry);
