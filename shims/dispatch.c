@@ -136,6 +136,22 @@ long shim_blocks_long_nohand(struct regs *r)
 	return block(r, blocking_syscall_long, -ERESTARTNOHAND);
 }
 
+#define SYNC_IS_LONG (50 * NSEC_PER_USEC)
+#define SYNC_TRY_ANEW 32
+
+/* fsync and its kin take milliseconds on a disk and nothing on a file system in memory. Where the last one was long the next
+ * gives the P away at once: sysmon, which would take it, may be late itself on a busy machine, and a database has
+ * its other threads wait for just this. Waiting for a P counts as the call's time, so now and then one is tried anew. */
+long shim_sync(struct regs *r)
+{
+	static _Atomic uint32_t nlong; /* in a row; 0: the last was short */
+	int64_t begin = os_nanotime();
+	uint32_t n = load_rlx(&nlong);
+	long ret = n % SYNC_TRY_ANEW ? shim_blocks_long(r) : shim_may_block(r);
+	store_rlx(&nlong, os_nanotime() - begin > SYNC_IS_LONG ? n + 1 : 0);
+	return ret;
+}
+
 /* --- program memory --- */
 
 int user_read_timespec(uintptr_t src, int64_t *ns)
