@@ -167,7 +167,7 @@ class Stage:
 
     def backend(self):
         """A small HTTP server that runs natively; its port."""
-        process = self.start([BUILD / "bench" / "http_server"])
+        process = self.start([BUILD / "bench" / "http_server", 300 + 30 * self.seconds])
         path = self.dir / f"helper-{len(self.started) - 1}.log"
         self.wait_for("the backend's start", lambda: path.read_text().startswith("port") and path.read_text()[-1] == "\n", 10)
         return int(path.read_text().split()[1])

@@ -1,5 +1,5 @@
 /* http_server.c: a thread per connection answers HTTP/1.1 requests without a body, with keep-alive and pipelining.
- * usage: http_server; prints `port N`. */
+ * usage: http_server [SECONDS TO LIVE]; prints `port N`. */
 #include "io/serve.h"
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world\n";
@@ -24,4 +24,8 @@ out:
     return NULL;
 }
 
-int main(void) { serve(connection); }
+int main(int argc, char **argv) {
+    if (argc > 1)
+        lifetime_seconds = (unsigned)atoi(argv[1]);
+    serve(connection);
+}

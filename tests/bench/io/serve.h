@@ -13,7 +13,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-enum { LIFETIME_SECONDS = 180, BACKLOG = 4096 };
+enum { BACKLOG = 4096 };
+
+static unsigned lifetime_seconds = 180;
 
 static inline int listen_on_loopback(void) {
     struct rlimit files;
@@ -24,7 +26,7 @@ static inline int listen_on_loopback(void) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     signal(SIGPIPE, SIG_IGN);
-    alarm(LIFETIME_SECONDS);
+    alarm(lifetime_seconds);
     if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, BACKLOG) ||
         getsockname(fd, (struct sockaddr *)&a, &len))
         die("listen");
