@@ -116,8 +116,10 @@ static long hand_off(struct iocall *c, bool at_once)
 {
 	const struct regs *r = c->r;
 	const long a[6] = { c->a[0], (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) };
-	if (c->waited)
-		store_rel(&c->w.state, 0); /* the kernel holds the file now: nobody need wait for us */
+	/* One that was found ready does not block as a rule, and may still reach the number's old file: who closes it waits
+	 * for us. One that blocks is not waited for. */
+	if (c->waited && at_once)
+		store_rel(&c->w.state, 0);
 	long ret = at_once ? blocking_syscall_long(getg(), (long)r->rax, a) : blocking_syscall(getg(), (long)r->rax, a);
 	return ret == -EINTR ? -ERESTARTSYS : ret;
 }
