@@ -2,6 +2,11 @@
  *
  * The signal handler calls preempt_park on the G's own stack: the G goes to the global queue and its signal frame
  * stays where it is until it runs again, on whatever M.
+ *
+ * A G may spin for what only another G can do that waits for this very P: natively each of the two has a CPU, or the program
+ * knows that there are too few (OpenMP counts CPUs, not P's). Such loops have a `pause` in them, as processors' manuals ask
+ * for. So while others wait, sysmon has the handler look what a G is at, a few times in its slice, and one that is at a `pause`
+ * gives its P away at once.
  */
 #include "runtime.h"
 #include "tracebuf.h"

@@ -173,6 +173,7 @@ struct m {
 	_Atomic uint32_t park; /* note: 1 wakes */
 	_Atomic uint32_t waitsig;
 	_Atomic uint32_t kicked; /* a kick is on its way to its handler */
+	_Atomic uint32_t look;	 /* the kick asks whether its G spins, see preempt.c */
 	_Atomic bool execs; /* what would be sent to it would end the new program */
 	struct m *schedlink;
 	struct m *alllink;
@@ -218,7 +219,8 @@ struct p {
 	_Atomic uint32_t schedtick;
 	_Atomic uint32_t syscalltick;
 	uint32_t sysmon_schedtick, sysmon_syscalltick;
-	int64_t sysmon_schedwhen, sysmon_syscallwhen;
+	int64_t sysmon_schedwhen, sysmon_syscallwhen, sysmon_looknext;
+	uint64_t sysmon_nspun;
 	bool sysmon_waits, sysmon_preempted;
 	uint32_t sysmon_inarow; /* slices that were used up, without a voluntary switch between */
 	uint64_t sysmon_nswitch;
@@ -237,6 +239,7 @@ struct p {
 	/* counters; owner writes, anyone reads */
 	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin, nmigrated;
 	uint32_t nyield;
+	uint64_t nspun; /* G's that were found spinning and gave their P away */
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
 	uint32_t latency[LATENCY_BUCKETS];

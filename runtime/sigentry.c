@@ -107,6 +107,16 @@ static void preempted(void)
 		preempt_park();
 }
 
+/* See preempt.c. c is the program's context. */
+static void look_for_spinning(struct m *m, const struct kuc *c)
+{
+	store_rlx(&m->look, 0);
+	if (!arch_at_pause(c))
+		return;
+	store_rlx(&m->curg->preempt, 1);
+	m->p->nspun++;
+}
+
 /* Replaces the frame that the kernel will return from by the program's context c, if there is something to do on top of it. */
 static void deliver_here(struct m *m, struct kuc *uc, struct kuc c)
 {
@@ -271,6 +281,8 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 		take_in(m, sig, info, uc);
 	switch (w) {
 	case Program:
+		if (unlikely(load_rlx(&m->look)))
+			look_for_spinning(m, &c);
 		deliver_here(m, uc, c);
 		break;
 	case Blocking:

@@ -22,9 +22,12 @@
 #define SLICE (10 * NSEC_PER_MSEC)
 #define SHORT_SLICE (SLICE / 4) /* where G after G uses up its slice: about the kernel's */
 #define SHORT_AFTER 4
+#define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
+#define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
 #define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
 
 static struct m sysmon_m;
+static int64_t spinning_until; /* until then it is worth looking often */
 
 static bool timer_due(int64_t now)
 {
@@ -55,12 +58,29 @@ bool preempt_one(struct p *pp)
 	if (!g)
 		return false;
 	store_rel(&g->preempt, 1);
+	if (m)
+		store_rlx(&m->look, 0);
 	pp->npreempt++;
 	if (tracing())
 		trace_p(TraceAsk, pp, 0, 0);
 	if (!incall)
 		sig_kick(m);
 	return true;
+}
+
+/* See preempt.c. */
+static void look_whether_it_spins(struct p *pp, int64_t now)
+{
+	struct m *m = pp->m;
+	if (pp->nspun != pp->sysmon_nspun) {
+		pp->sysmon_nspun = pp->nspun;
+		spinning_until = now + SPINNING_FOR;
+	}
+	if ((now < pp->sysmon_looknext && now >= spinning_until) || !m || load_acq(&pp->status) != Prunning || !others_wait(pp))
+		return;
+	pp->sysmon_looknext = now + (now - pp->sysmon_schedwhen);
+	store_rel(&m->look, 1);
+	sig_kick(m);
 }
 
 static bool look_running(struct p *pp, int64_t now)
@@ -81,11 +101,16 @@ static bool look_running(struct p *pp, int64_t now)
 		pp->sysmon_preempted = false;
 		pp->sysmon_schedtick = tick;
 		pp->sysmon_schedwhen = now;
+		pp->sysmon_looknext = now + LOOK_AFTER;
+		look_whether_it_spins(pp, now);
 	} else if (slice_over(pp, now)) {
 		preempt_one(pp);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
+		pp->sysmon_looknext = now + LOOK_AFTER;
+	} else {
+		look_whether_it_spins(pp, now);
 	}
 	return acted;
 }
@@ -280,7 +305,7 @@ static int64_t latest_look(int64_t now)
 			return limit;
 		least = DEFER_DELAY;
 	} else if (anybody_waits()) {
-		limit = SLICE / 4;
+		limit = now < spinning_until ? DEFER_DELAY : SLICE / 4;
 	}
 	if (next && next - now < limit)
 		limit = next - now > least ? next - now : least;

@@ -122,16 +122,17 @@ void stats_print(void)
 		sum.nhandoff += pp->nhandoff;
 		sum.nretake += pp->nretake;
 		sum.npreempt += pp->npreempt;
+		sum.nspun += pp->nspun;
 	}
 	rt_printf(rt_opt.logfd,
 		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu migrations=%lu readied=%lu global=%lu overflows=%lu"
-		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu looks=%lu\n",
+		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu spinners=%lu looks=%lu\n",
 		  sched.gomaxprocs, (unsigned long)load_rlx(&sched.goidgen),
 		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch, (unsigned long)sum.nmigrated,
 		  (unsigned long)sum.nready, (unsigned long)sum.nglobal, (unsigned long)sum.noverflow,
 		  (unsigned long)sum.nsteal, (unsigned long)sum.nstolen, (unsigned long)sum.nwakep,
 		  (unsigned long)sum.ndeferred, (unsigned long)sum.nspin, (unsigned long)sum.nhandoff, (unsigned long)sum.nretake,
-		  (unsigned long)sum.npreempt, (unsigned long)load_rlx(&sched.nsysmontick));
+		  (unsigned long)sum.npreempt, (unsigned long)sum.nspun, (unsigned long)load_rlx(&sched.nsysmontick));
 }
 
 static bool anything_can_wake(void)

@@ -16,7 +16,10 @@ void sig_m_free(struct m *m)
 
 void sig_kick(struct m *m)
 {
-	fake.kicks++;
+	if (load_rlx(&m->look))
+		fake.looks++;
+	else
+		fake.kicks++;
 	fake.kicked = m;
 }
 

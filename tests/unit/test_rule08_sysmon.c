@@ -191,6 +191,28 @@ START_TEST(slices_are_shorter_while_all_are_used_up)
 END_TEST
 
 /* P's become busy without anybody's help while sysmon sleeps: an event wakes the M in the netpoller. */
+/* In a slice a few times, ever more seldom; all the time while such were found. */
+START_TEST(it_has_the_handler_look_for_spinning)
+{
+	with_sysmon(1);
+	fake_until(fake.now + 50 * MSEC);
+	ck_assert_int_eq(fake.looks, 0); /* nobody waits */
+	runq_put(&allp[0], unit_runnable(), false);
+	store_rlx(&allp[0].schedtick, load_rlx(&allp[0].schedtick) + 1);
+	fake_until(fake.now + 9 * MSEC);
+	ck_assert_int_ge(fake.looks, 1);
+	ck_assert_int_le(fake.looks, 7);
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 0);
+	int before = fake.looks;
+	for (int i = 0; i < 100; i++) {
+		allp[0].nspun++;
+		store_rlx(&allp[0].schedtick, load_rlx(&allp[0].schedtick) + 1);
+		fake_until(fake.now + MSEC);
+	}
+	ck_assert_int_ge(fake.looks - before, 100);
+}
+END_TEST
+
 START_TEST(it_wakes_up_when_a_p_is_used_again)
 {
 	with_sysmon(1);
@@ -323,7 +345,7 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
 	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms,
-	  slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
+	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
 	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)

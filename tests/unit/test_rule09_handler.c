@@ -221,6 +221,39 @@ START_TEST(without_room_on_the_stack)
 }
 END_TEST
 
+/* In a loop with a `pause` when sysmon asked: as if the slice were over. */
+static bool preempted_when_asked(unsigned pause_at)
+{
+	static uint8_t code[128];
+	code[pause_at] = 0xf3;
+	code[pause_at + 1] = 0x90;
+	program(1);
+	store_rlx(&main_g->preempt, 0);
+	store_rlx(&m0.look, 1);
+	uc.ip = (uintptr_t)code + 55;
+	kick();
+	ck_assert_uint_eq(load_rlx(&m0.look), 0);
+	return uc.ip != (uintptr_t)code + 55 && allp[0].nspun == 1;
+}
+
+START_TEST(a_g_that_spins)
+{
+	ck_assert(preempted_when_asked(40));
+}
+END_TEST
+
+START_TEST(a_g_that_spins_before_its_pause)
+{
+	ck_assert(preempted_when_asked(70));
+}
+END_TEST
+
+START_TEST(a_g_that_has_a_pause_elsewhere)
+{
+	ck_assert(!preempted_when_asked(100));
+}
+END_TEST
+
 START_TEST(without_a_request)
 {
 	program(1);
@@ -245,5 +278,5 @@ END_TEST
 
 UNIT_MAIN("rule 9: the handler", the_context_goes_to_the_g_s_stack, mask_and_alternate_stack_of_the_m_stay,
 	  there_it_gives_its_p_away, it_returns_with_what_is_the_new_m_s, in_preloom_s_own_code, in_a_shim,
-	  on_the_m_s_own_stack, in_a_system_call, without_room_on_the_stack, without_a_request,
+	  on_the_m_s_own_stack, in_a_system_call, without_room_on_the_stack, a_g_that_spins, a_g_that_spins_before_its_pause, a_g_that_has_a_pause_elsewhere, without_a_request,
 	  nothing_is_pending_afterwards)

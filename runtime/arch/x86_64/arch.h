@@ -32,6 +32,7 @@
 #define SWITCH_SIZE 328
 
 #ifndef __ASSEMBLER__
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -143,6 +144,10 @@ _Noreturn void arch_resume_regs(const struct regs *r);
  * are in g->regs. */
 extern const char arch_leave[], arch_leave_begin[], arch_leave_end[];
 extern long (*arch_leave_slow)(struct regs *r, long ret);
+
+/* Is the context at, or some instructions from, a `pause`? */
+struct kuc;
+bool arch_at_pause(const struct kuc *c);
 
 extern uint8_t arch_has_fsgsbase;
 extern uint8_t arch_gs_shared; /* GS is the program's while its code runs, see gs.c; never becomes 0 again */

@@ -120,6 +120,21 @@ static uint32_t fp_size(const struct kuc *c)
 	return sw.extended_size > FP_MAX ? 0 : sw.extended_size;
 }
 
+/* --- what the program is at --- */
+
+#define LOOP 32 /* bytes: a loop that looks at a word, counts and pauses */
+
+bool arch_at_pause(const struct kuc *c)
+{
+	uint8_t code[2 * LOOP];
+	if (arch_user_copy(code, (const void *)(c->ip - LOOP), sizeof(code)))
+		return false;
+	for (unsigned i = 0; i + 1 < sizeof(code); i++)
+		if (code[i] == 0xf3 && code[i + 1] == 0x90)
+			return true;
+	return false;
+}
+
 /* --- alternate stacks --- */
 
 static bool within_altstack(const struct g *g, uintptr_t sp)
