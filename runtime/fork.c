@@ -81,6 +81,8 @@ void fork_child(bool locked)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
+	m->procid = os_gettid();
+	gs_after_fork(m); /* first: locks in Debug builds look for the M */
 	trace_after_fork(m);
 	prof_after_fork(m);
 	if (locked)
@@ -89,8 +91,6 @@ void fork_child(bool locked)
 		alloc_after_vfork();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	m->spinning = false;
-	m->procid = os_gettid();
-	gs_after_fork(m);
 	store_rlx(&m->kicked, 0);
 	store_rlx(&m->oldp, NULL);
 	m->nextp = NULL;
