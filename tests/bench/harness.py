@@ -7,6 +7,7 @@ fails now and then is news.
 import os
 import re
 import resource
+import select
 import shlex
 import shutil
 import signal
@@ -105,6 +106,13 @@ def shown(command, cpus, env):
     return " ".join(names + [f"taskset -c {','.join(map(str, sorted(cpus)))}", shlex.join(command)])
 
 
+def await_end(child, timeout):
+    """Until the very moment: subprocess looks every 50 ms."""
+    fd = os.pidfd_open(child.pid)
+    select.select([fd], [], [], timeout)
+    os.close(fd)
+
+
 def run(command, cpus, env, timeout, wall=False):
     text = shown(command, cpus, env)
     with tempfile.TemporaryFile("w+") as errors:
@@ -116,6 +124,8 @@ def run(command, cpus, env, timeout, wall=False):
         except OSError as e:
             return Failure(text, str(e))
         try:
+            if wall:
+                await_end(child, timeout)
             output, _ = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)

@@ -41,7 +41,7 @@ def each(one, two):
 
 XZ_TEXT, TEXT = "{text:12/48}", "{text:32/96}"
 
-SYSBENCH = "sysbench threads --threads=64 --time=0 --events={quick:300/2000} run"
+SYSBENCH = "sysbench threads --threads=64 --time=0 --events={quick:3000/8000} run"
 BENCHES = [
     Bench("handoff-cond", "handoff_cond {ms}", "ns", go=("handoff_chan {ms}", "handoff_cond {ms}"),
           required=each(dict(nat=25, go=1), dict(nat=100, go=1)), aim=each(dict(nat=50), dict(nat=208)),
