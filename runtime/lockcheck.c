@@ -156,7 +156,10 @@ static void finished(struct lockcheck_report *r, int result)
 	store_rel(&r->state, Free);
 }
 
-void lockcheck_tick(void)
+/* One at a time gives reports to the helper: sysmon, or a thread that ends the process and must find each of them. */
+static _Atomic uint32_t giving;
+
+static void give_next(void)
 {
 	int result = helper ? helper_result(helper, false) : 0;
 	if (result == -EAGAIN)
@@ -182,8 +185,18 @@ void lockcheck_tick(void)
 	}
 }
 
+void lockcheck_tick(void)
+{
+	if (atomic_exchange(&giving, 1))
+		return;
+	give_next();
+	store_rel(&giving, 0);
+}
+
 void lockcheck_flush(void)
 {
+	while (atomic_exchange(&giving, 1))
+		os_usleep(NSEC_PER_MSEC);
 	helper_wait_idle();
 	for (uint32_t i = 0; i < REPORTS; i++) {
 		uint32_t ready = Ready;
@@ -192,6 +205,7 @@ void lockcheck_flush(void)
 		int pid = start(&reports[i]);
 		finished(&reports[i], pid > 0 ? helper_result(pid, true) : pid);
 	}
+	store_rel(&giving, 0);
 }
 
 /* --- the order --- */
@@ -371,6 +385,7 @@ void lockcheck_releases(uintptr_t lock)
 void lockcheck_after_fork(void)
 {
 	helper = 0;
+	store_rlx(&giving, 0);
 	store_rlx(&edges_lock.v, 0);
 	for (uint32_t i = 0; i < REPORTS; i++)
 		store_rlx(&reports[i].state, Free);
