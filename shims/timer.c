@@ -75,18 +75,26 @@ long shim_timer_delete(struct regs *r)
 	return ret;
 }
 
-/* Makes the call, which sets the timer anew and may write what was left to `old`. */
-static long set(struct regs *r, struct sigtimer *t, uintptr_t old)
+/* Makes the call, which sets the timer anew. True: it was held, and left says what was left of it. */
+static bool restart(struct regs *r, struct sigtimer *t, int64_t left[4], long *ret)
 {
-	int64_t left[4];
 	uint64_t mask = sig_timers_lock();
 	bool held = sig_timer_is_held(t);
 	if (held)
 		sig_timer_get(t, left);
-	long ret = shim_raw(r);
-	if (ret == 0)
+	*ret = shim_raw(r);
+	if (*ret >= 0)
 		sig_timer_restarted(t);
 	sig_timers_unlock(mask);
+	return held;
+}
+
+/* The kernel has written to `old` what was left, unless it was held. */
+static long set(struct regs *r, struct sigtimer *t, uintptr_t old)
+{
+	int64_t left[4];
+	long ret;
+	bool held = restart(r, t, left, &ret);
 	return ret == 0 && held && old && user_write(old, left, sizeof(left)) ? -EFAULT : ret;
 }
 
@@ -151,16 +159,9 @@ long shim_getitimer(struct regs *r)
 /* Whole seconds, rounded as the kernel does. */
 long shim_alarm(struct regs *r)
 {
-	struct sigtimer *t = sig_timer_itimer();
 	int64_t left[4];
-	uint64_t mask = sig_timers_lock();
-	bool held = sig_timer_is_held(t);
-	if (held)
-		sig_timer_get(t, left);
-	long ret = shim_raw(r);
-	sig_timer_restarted(t);
-	sig_timers_unlock(mask);
-	if (!held)
+	long ret;
+	if (!restart(r, sig_timer_itimer(), left, &ret))
 		return ret;
 	return left[2] + ((!left[2] && left[3]) || left[3] >= 500000);
 }
