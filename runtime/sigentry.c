@@ -70,6 +70,8 @@ static bool in_program(const struct m *m, const struct kuc *uc, struct kuc *c)
 	}
 	*c = *uc;
 	if (between(ip, arch_leave_begin, arch_leave_end)) {
+		if (g->sig.refused) /* the call is not over: its SIGSYS comes first, and only the shim can raise it */
+			return false;
 		arch_sig_leaving(c, g->regs);
 		return true;
 	}

@@ -72,7 +72,7 @@ static void *echo(void *arg)
 
 static void *trapped(void *arg)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 200; i++) {
         CHECK(syscall(SYS_flock, 1000, 7) == EMULATED);
         errno = 0;
         CHECK(syscall(SYS_flock, 1001, 7) == -1 && errno == EXDEV);
@@ -119,7 +119,7 @@ static void in_child(unsigned refusal, int threads_first)
             join(start(nothing, NULL));
         install(refusal);
         work();
-        _exit(emulated == 400 ? 0 : 1);
+        _exit(emulated == 1600 ? 0 : 1);
     }
     int status = 0;
     CHECK(child > 0 && waitpid(child, &status, 0) == child);
