@@ -160,7 +160,7 @@ static bool acts_at_once(struct g *to, int sig)
 
 enum sent { SentOk, SentFull, SentDefault, SentKept };
 
-static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct gqueue *woken)
+static enum sent send_locked(struct g *to, const struct ksiginfo *info, bool accepted, struct gqueue *woken)
 {
 	int sig = info->signo;
 	uint64_t bit = sigbit(sig);
@@ -186,21 +186,23 @@ static enum sent send_locked(struct g *to, const struct ksiginfo *info, struct g
 		return SentDefault;
 	if (sig_realmask() & bit)
 		return SentKept;
-	if (!sigq_add(p, info))
+	if (!sigq_add(p, info, accepted))
 		return SentFull;
 	complete(sig, to, woken);
 	return SentOk;
 }
 
 /* What must not be done under siglock. */
-static void after_send(enum sent s, const struct ksiginfo *info)
+static int after_send(enum sent s, const struct ksiginfo *info)
 {
+	int err = s == SentFull ? -EAGAIN : 0;
 	if (s == SentDefault)
 		sig_default_action(info->signo, info);
 	else if (s == SentKept)
-		sig_give_back(info);
+		err = sig_give_back(info);
 	if (s != SentOk)
 		sig_timer_dropped(info);
+	return err;
 }
 
 int sig_send(struct g *to, int sig, const struct ksiginfo *info)
@@ -209,11 +211,10 @@ int sig_send(struct g *to, int sig, const struct ksiginfo *info)
 	struct ksiginfo copy = *info;
 	copy.signo = sig;
 	lock(&siglock);
-	enum sent s = send_locked(to, &copy, &woken);
+	enum sent s = send_locked(to, &copy, false, &woken);
 	unlock(&siglock);
 	wake_all(&woken);
-	after_send(s, &copy);
-	return s == SentFull ? -EAGAIN : 0;
+	return after_send(s, &copy);
 }
 
 static _Atomic uint32_t overflowed;
@@ -260,7 +261,7 @@ void sig_drain(void)
 		bool got = true;
 		lock(&siglock);
 		while (s <= SentFull && (got = inbox_get(&it)))
-			s = route(&it, &to) ? send_locked(to, &it.info, &woken) : SentOk;
+			s = route(&it, &to) ? send_locked(to, &it.info, true, &woken) : SentOk;
 		unlock(&siglock);
 		wake_all(&woken);
 		after_send(s, &it.info);

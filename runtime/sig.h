@@ -94,6 +94,7 @@ bool text_is_ours(uintptr_t ip);
 
 /* sig.c: sending, masks, waiting */
 int sig_send(struct g *to, int sig, const struct ksiginfo *info); /* to NULL: the process. 0 or -EAGAIN */
+void sig_limit_changed(void);	       /* RLIMIT_SIGPENDING */
 void sig_drain(void);		       /* takes in what handlers put aside; cheap when there is nothing */
 bool sig_inbox_empty(void);
 void sig_sleep_begin(struct m *m);     /* the M, without P and locks, sleeps now: handlers take signals in themselves */

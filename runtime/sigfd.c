@@ -5,11 +5,22 @@
  * first G that does not (also by awaiting it with sigtimedwait) gives it up, and what the kernel has pending comes to
  * the handler of that G's M.
  *
- * Which signals? Those of every signalfd that is made while we are active, and those that the main thread blocked at
- * activation, since it may have made a signalfd before. M's take the mask over when they next return from a handler;
- * all are kicked for that. A signal that reaches an M before is sent back to the process.
+ * Which signals? Those of every signalfd that is made while we are active, and, if a descriptor is one at activation, those
+ * that the main thread blocked then. M's take the mask over when they next return from a handler; all are kicked for that.
+ * A signal that reaches an M before is sent back to the process. Rejected: to keep whatever was blocked at activation,
+ * since without /proc nobody can tell. Kept signals lose their thread, so those of threads that await them came to others.
  */
 #include "sigimpl.h"
+#include <linux/fcntl.h>
+
+#define MANY_FDS 1000 /* too many to look at: one of them may be a signalfd */
+
+struct dirent64 {
+	uint64_t ino, off;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
 
 static _Atomic uint64_t wanted; /* by a signalfd, perhaps */
 static _Atomic uint64_t kept;
@@ -81,11 +92,32 @@ void sig_want(uint64_t set)
 	move_pending(getg(), set & load_rlx(&kept));
 }
 
-/* To the process, for the signalfd or another M. Only the kernel's main thread may claim that somebody else sent it. */
-void sig_give_back(const struct ksiginfo *info)
+/* What is kept and pending in the kernel already, for a G that awaits it. */
+bool sig_take_kept(uint64_t set, struct ksiginfo *info)
 {
-	if (sys3(__NR_rt_sigqueueinfo, sig_pid, info->signo, info) < 0)
+	int64_t none[2] = { 0, 0 };
+	set &= load_acq(&kept);
+	if (!set)
+		return false;
+	sys4(__NR_rt_sigprocmask, SIG_BLOCK, &set, 0, 8);
+	return sys4(__NR_rt_sigtimedwait, &set, info, none, 8) > 0;
+}
+
+/* To the process, for the signalfd or another M. Only the kernel's main thread may claim that somebody else, or tgkill, sent
+ * it; from others a real-time signal of tgkill's comes as queued, which the kernel refuses at the limit as it would there. */
+int sig_give_back(const struct ksiginfo *info)
+{
+	long err = sys3(__NR_rt_sigqueueinfo, sig_pid, info->signo, info);
+	if (err == -EPERM && info->code == CODE_TKILL && info->signo >= SIGRTMIN) {
+		struct ksiginfo queued = *info;
+		queued.code = CODE_QUEUE;
+		err = sys3(__NR_rt_sigqueueinfo, sig_pid, info->signo, &queued);
+	}
+	if (err == -EAGAIN && info->code != CODE_USER)
+		return -EAGAIN;
+	if (err < 0)
 		sys2(__NR_kill, sig_pid, info->signo);
+	return 0;
 }
 
 static uint64_t kept_before;
@@ -102,9 +134,41 @@ uint64_t sig_kept_after_exec(void)
 	return load_rlx(&kept);
 }
 
+static bool is_signalfd(int dir, const char *name)
+{
+	static const char want[] = "anon_inode:[signalfd]";
+	char link[sizeof(want)];
+	long n = sys4(__NR_readlinkat, dir, name, link, sizeof(link));
+	if (n != sizeof(want) - 1)
+		return false;
+	for (long i = 0; i < n; i++)
+		if (link[i] != want[i])
+			return false;
+	return true;
+}
+
+/* Also where nobody can tell. */
+static bool may_have_signalfd(void)
+{
+	uint64_t buf[256];
+	long n, count = 0, dir = sys4(__NR_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool found = dir < 0;
+	while (!found && (n = sys3(__NR_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n && !found;) {
+			const struct dirent64 *d = (const struct dirent64 *)((const char *)buf + at);
+			at += d->length;
+			found = ++count > MANY_FDS || is_signalfd((int)dir, d->name);
+		}
+	if (dir >= 0)
+		sys1(__NR_close, dir);
+	return found;
+}
+
 /* At activation: nothing needs to change, the only thread blocks them already. */
 void sig_keep_initial(uint64_t set)
 {
+	if (!set || !may_have_signalfd())
+		return;
 	set &= ~(SIG_UNBLOCKABLE | SIG_SYNC | sigbit(preempt_signal));
 	store_rlx(&wanted, set);
 	store_rlx(&kept, set);

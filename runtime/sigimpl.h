@@ -50,7 +50,8 @@ struct sigq {
 /* --- sigqueue.c; all but the inbox under siglock --- */
 extern struct lock siglock;
 extern struct sigpending sig_shared; /* directed at the process */
-bool sigq_add(struct sigpending *p, const struct ksiginfo *info); /* false: the limit on queued signals is reached */
+/* False: the limit on queued signals is reached. One that the kernel has accepted is not refused. */
+bool sigq_add(struct sigpending *p, const struct ksiginfo *info, bool accepted);
 bool sigq_take(struct sigpending *p, uint64_t set, struct ksiginfo *info);
 void sigq_flush(struct sigpending *p, uint64_t set);
 bool sigq_drop_timer(struct sigpending *p, int id); /* was there one? */
@@ -111,7 +112,8 @@ void sig_unkeep(uint64_t set);
 void sig_keep_initial(uint64_t set);
 void sig_keep_for_exec(uint64_t mask);
 uint64_t sig_kept_after_exec(void); /* it failed: what is kept now */
-void sig_give_back(const struct ksiginfo *info);
+bool sig_take_kept(uint64_t set, struct ksiginfo *info); /* without waiting */
+int sig_give_back(const struct ksiginfo *info); /* -EAGAIN: refused */
 
 /* --- sigentry.c --- */
 struct kuc;

@@ -1,8 +1,11 @@
 /* sigqueue.c - pending signals: sets, queues in order of arrival, and the inbox of the kernel-side handler.
  *
  * A pending set has a bit per signal and a list of nodes with siginfo. A standard signal is queued once, a real-time
- * signal every time. Nodes come from a pool that is bounded as RLIMIT_SIGPENDING bounds the kernel's; a standard signal
- * without a node is still pending, with an empty siginfo, as in the kernel. All of this is under siglock.
+ * signal every time. Nodes come from a pool that is bounded by RLIMIT_SIGPENDING, by the kernel's rules: at the limit a
+ * real-time signal is refused, unless kill() sends it; a standard signal, or one from kill(), is still pending, with an
+ * empty siginfo; a standard one from kill() or the kernel has a node even so, and so has a timer, which brings its own.
+ * What came through the kernel was counted and accepted there, and is never refused here. The kernel counts what all
+ * processes of the user have queued, we only what this one has. All of this is under siglock.
  *
  * The inbox is for a handler that interrupted preloom's own code, which may hold siglock or any other lock: a bounded
  * ring with many producers that take no lock. A producer reserves a slot by CAS on the tail, writes it and publishes
@@ -19,7 +22,8 @@ struct lock siglock = LOCK_INIT(RankSignal);
 struct sigpending sig_shared;
 
 static struct sigq *pool;
-static uint64_t nqueued, maxqueued;
+static uint64_t nqueued;
+static _Atomic uint64_t maxqueued;
 
 struct slot {
 	_Atomic uint32_t number;
@@ -29,10 +33,25 @@ static struct slot ring[INBOX_SLOTS];
 static _Atomic uint32_t ring_tail;
 static _Atomic uint32_t ring_head; /* written under siglock */
 
-/* A timer brings its own, as in the kernel: it has at most one. */
-static struct sigq *node_get(bool timer)
+/* The program has changed the limit, or may have had it changed. */
+void sig_limit_changed(void)
 {
-	if (nqueued >= maxqueued && !timer)
+	uint64_t limit[2] = { ~0ULL, 0 };
+	sys4(__NR_prlimit64, 0, RLIMIT_SIGPENDING_NR, 0, limit);
+	store_rlx(&maxqueued, limit[0]);
+}
+
+static bool limit_reached(void)
+{
+	if (likely(nqueued < load_rlx(&maxqueued)))
+		return false;
+	sig_limit_changed(); /* another process may have raised it */
+	return nqueued >= load_rlx(&maxqueued);
+}
+
+static struct sigq *node_get(bool always)
+{
+	if (!always && limit_reached())
 		return NULL;
 	if (!pool) {
 		struct sigq *chunk = os_mmap(POOL_CHUNK);
@@ -56,14 +75,14 @@ static void node_put(struct sigq *q)
 	nqueued--;
 }
 
-bool sigq_add(struct sigpending *p, const struct ksiginfo *info)
+bool sigq_add(struct sigpending *p, const struct ksiginfo *info, bool accepted)
 {
 	int sig = info->signo;
 	uint64_t set = load_rlx(&p->set);
 	bool timer = info->code == CODE_TIMER && sig_timer_find(info->timer);
 	if (sig < SIGRTMIN && (set & sigbit(sig)) && !timer)
 		return true;
-	struct sigq *q = node_get(timer);
+	struct sigq *q = node_get(accepted || timer || (sig < SIGRTMIN && info->code >= 0));
 	if (q) {
 		q->info = *info;
 		q->next = NULL;
@@ -226,10 +245,8 @@ static void ring_reset(void)
 
 void sigq_init(void)
 {
-	uint64_t lim[2] = { 0, 0 };
 	ring_reset();
-	sys4(__NR_prlimit64, 0, RLIMIT_SIGPENDING_NR, 0, lim);
-	maxqueued = lim[0] ? lim[0] : 1024;
+	sig_limit_changed();
 }
 
 /* A child has no pending signals. After a vfork the pool may be in the middle of a change: leave it behind. */

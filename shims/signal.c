@@ -153,7 +153,7 @@ long shim_rt_sigtimedwait(struct regs *r)
 	set &= ~SIG_UNBLOCKABLE;
 	sig_note_blocked(set);
 	sig_drain();
-	bool got = sig_take_waited(g, set, &info);
+	bool got = sig_take_waited(g, set, &info) || sig_take_kept(set, &info);
 	if (got)
 		sig_deliverable(g);
 	else if (ns != 0)

@@ -3,6 +3,7 @@
  */
 #include "shim.h"
 #include "sigimpl.h"
+#include <asm/resource.h>
 
 static struct ksiginfo info_of(int sig, int code)
 {
@@ -96,4 +97,14 @@ long shim_rt_tgsigqueueinfo(struct regs *r)
 	if (user_read(&info, A4(r), sizeof(info)))
 		return -EFAULT;
 	return to_thread(r, tid, sig, &info);
+}
+
+/* setrlimit(resource, …) and prlimit(pid, resource, …): our queue has the kernel's limit. */
+long shim_setrlimit(struct regs *r)
+{
+	long ret = shim_raw(r);
+	uint32_t resource = (uint32_t)(r->rax == __NR_setrlimit ? A1(r) : A2(r));
+	if (resource == RLIMIT_SIGPENDING)
+		sig_limit_changed();
+	return ret;
 }
