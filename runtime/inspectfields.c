@@ -33,7 +33,9 @@ const struct inspect_field inspect_fields[] = {
 	F(regs, ret),
 	/* What unwinding begins with, and goes through. */
 	{ "switch", "", 0, SWITCH_SIZE }, { "switch", "gpr", SWITCH_GPR, SWITCH_RET - SWITCH_GPR },
-	S(objtab), F(objtab, n), F(objtab, v), S(unwind_object), F(unwind_object, lo), F(unwind_object, hi),
+	S(objtab), F(objtab, view), S(objview), F(objview, n),
+	{ "objview", "v", offsetof(struct objview, v), sizeof(struct unwind_object) },
+	S(unwind_object), F(unwind_object, lo), F(unwind_object, hi),
 	F(unwind_object, info), F(unwind_object, size), F(unwind_object, kind), F(unwind_object, stride), S(unwind_site),
 	F(unwind_site, addr), F(unwind_site, next), F(unwind_site, span), F(unwind_site, span_end), F(unwind_site, tramp),
 	F(unwind_site, ret),

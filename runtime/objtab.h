@@ -5,12 +5,15 @@
 
 #include "unwind.h"
 
-/* Read from outside: version, n, v; again version; if it was odd or changed, again. */
+struct objview {
+	uint32_t n, cap;
+	struct unwind_object v[]; /* sorted by lo */
+};
+
+/* Read from outside: version, view, what it leads to; if version has changed by more than one meanwhile, again. */
 struct objtab {
-	_Atomic uint32_t version; /* odd: being changed */
-	_Atomic uint32_t n;
-	uint32_t cap;
-	struct unwind_object *_Atomic v; /* sorted by lo */
+	_Atomic uint32_t version; /* how often it was changed */
+	struct objview *_Atomic view;
 };
 extern struct objtab objtab;
 

@@ -160,9 +160,9 @@ class PreloomUnwinder(Unwinder):
         layout = Layout()
         if not layout.objtab:
             return
-        table = read(layout.objtab, layout.size("objtab"))
-        n, size = layout.get(table, "objtab", "n"), layout.size("unwind_object")
-        data = read(layout.get(table, "objtab", "v"), n * size) if n else b""
+        view = layout.get(read(layout.objtab, layout.size("objtab")), "objtab", "view")
+        n, size = layout.get(read(view, layout.size("objview")), "objview", "n"), layout.size("unwind_object")
+        data = read(view + layout.at["objview", "v"][0], n * size) if n else b""
         for i in range(n):
             o = {f: layout.get(data, "unwind_object", f, i * size) for f in ("lo", "hi", "info", "size", "kind", "stride")}
             if o["kind"] == TRAMPOLINES:

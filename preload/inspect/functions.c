@@ -2,11 +2,10 @@
  * keep, has the start of every function that can be unwound. A table is read when an address in its object is first asked for.
  */
 #include "functions.h"
-#include "../../runtime/objtab.h"
+#include "loadedcode.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_OBJECTS 100000u
 #define MAX_TABLE (64u << 20)
 #define HEAD 12 /* version, three encodings, offset of .eh_frame, number of entries */
 #define ENC_UDATA4 0x03
@@ -27,31 +26,25 @@ struct functions {
 struct functions *functions_open(const struct target *t)
 {
 	struct functions *f = calloc(1, sizeof(*f));
-	struct objtab tab;
-	memset(&tab, 0, sizeof(tab));
+	uint32_t version;
 	if (!f)
 		return NULL;
 	f->t = t;
-	if (!t->h.objtab || !target_read(t, t->h.objtab, &tab, sizeof(tab)))
-		return f;
-	uint32_t n = load_rlx(&tab.n);
-	if (n > MAX_OBJECTS)
-		return f;
-	f->objects = calloc(n + 1, sizeof(*f->objects));
-	f->table = calloc(n + 1, sizeof(*f->table));
-	f->ntable = calloc(n + 1, sizeof(*f->ntable));
-	if (!f->objects || !f->table || !f->ntable) {
+	f->objects = loadedcode_read(t, &f->n, &version);
+	if (!f->objects)
+		f->n = 0;
+	f->table = calloc(f->n + 1, sizeof(*f->table));
+	f->ntable = calloc(f->n + 1, sizeof(*f->ntable));
+	if (!f->table || !f->ntable) {
 		functions_close(f);
 		return NULL;
 	}
-	if (target_read(t, (uintptr_t)load_rlx(&tab.v), f->objects, n * sizeof(*f->objects)))
-		f->n = n;
 	return f;
 }
 
 void functions_close(struct functions *f)
 {
-	for (uint32_t i = 0; i < f->n; i++)
+	for (uint32_t i = 0; f->table && i < f->n; i++)
 		free(f->table[i]);
 	free(f->objects);
 	free(f->table);

@@ -7,7 +7,7 @@
  */
 #include "stacks.h"
 #include "../../runtime/arch/x86_64/sigframe.h"
-#include "../../runtime/objtab.h"
+#include "loadedcode.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +15,6 @@
 #define PAGE 4096UL
 #define PAGES 2048
 #define THREAD_TOP (128UL << 10) /* glibc's descriptor and the thread's static TLS lie above its first frame */
-#define MAX_OBJECTS 100000u
 #define HANDLER_FRAMES 64
 #define MAX_SITES (16UL << 20) /* bytes */
 
@@ -119,16 +118,16 @@ static void forget(struct stacks *k)
 	k->space.generation++;
 }
 
-static void read_objects(struct stacks *k, const struct objtab *tab)
+static void read_objects(struct stacks *k)
 {
 	const struct target *t = k->c->t;
-	uint32_t n = load_rlx(&tab->n);
-	if (n > MAX_OBJECTS)
-		return;
-	k->objects = calloc(n + 1, sizeof(*k->objects));
+	uint32_t n = 0;
+	k->objects = loadedcode_read(t, &n, &k->version);
 	k->sites = calloc(n + 1, sizeof(*k->sites));
-	if (!k->objects || !k->sites || !target_read(t, (uintptr_t)load_rlx(&tab->v), k->objects, n * sizeof(*k->objects)))
+	if (!k->objects || !k->sites) {
+		k->version = 0;
 		return;
+	}
 	k->nobjects = n;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct unwind_object *o = &k->objects[i];
@@ -140,22 +139,16 @@ static void read_objects(struct stacks *k, const struct objtab *tab)
 			k->sites[i] = NULL;
 		}
 	}
-	k->version = load_rlx(&tab->version);
 }
 
 void stacks_use(struct stacks *k, const struct capture *c)
 {
-	const struct target *t = c->t;
-	struct objtab tab;
 	k->c = c;
 	k->now = NULL;
-	memset(&tab, 0, sizeof(tab));
-	if (!t->h.objtab || !target_read(t, t->h.objtab, &tab, sizeof(tab)))
-		return;
-	if (k->version && load_rlx(&tab.version) == k->version)
+	if (k->version && loadedcode_version(c->t) == k->version)
 		return;
 	forget(k);
-	read_objects(k, &tab);
+	read_objects(k);
 }
 
 struct stacks *stacks_open(void)
