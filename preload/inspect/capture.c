@@ -174,6 +174,7 @@ bool capture_take(const struct target *t, bool still, capture_early early, void 
 	struct look l = { c, early, arg, false };
 	memset(c, 0, sizeof(*c));
 	c->t = t;
+	c->fds = fds_open(t->pid);
 	if (still)
 		c->stopped_ns = stop_run(t->pid, look, &l);
 	else
@@ -185,8 +186,12 @@ bool capture_take(const struct target *t, bool still, capture_early early, void 
 
 bool capture_some(const struct target *t, const struct snapshot *s, const bool *wanted, struct capture *c)
 {
-	*c = (struct capture){ .t = t, .s = *s, .wanted = wanted, .not_stopped = "it was not asked for" };
-	return copy(c);
+	*c = (struct capture){ .t = t, .s = *s, .wanted = wanted, .not_stopped = "it was not asked for",
+				.fds = fds_open(t->pid) };
+	bool ok = copy(c);
+	if (!ok)
+		capture_release(c);
+	return ok;
 }
 
 static void free_copies(struct capture *c)
@@ -197,6 +202,7 @@ static void free_copies(struct capture *c)
 	}
 	free(c->c);
 	free(c->threads);
+	fds_close(c->fds);
 }
 
 void capture_release(struct capture *c)

@@ -3,6 +3,7 @@
 #ifndef PRELOOM_CAPTURE_H
 #define PRELOOM_CAPTURE_H
 
+#include "fds.h"
 #include "snapshot.h"
 #include "stop.h"
 
@@ -31,6 +32,7 @@ struct capture {
 	const bool *wanted;	/* one for every s.g: which ones; NULL: all */
 	const char *not_stopped; /* why the process was not stopped; NULL: it was */
 	int64_t stopped_ns;	 /* for how long */
+	struct fds *fds;	 /* its descriptors, read when they are asked for */
 };
 
 /* False: the process is gone. `still`: stop it meanwhile. `early`, unless NULL: what else is to be done before it goes on. */

@@ -278,7 +278,7 @@ static void io_reason(const struct capture *c, const struct snap_g *sg, struct r
 	char what[256];
 	bool write = sg->g.waitreason == WaitIOWrite;
 	r->kind = ReasonIO;
-	fd_describe(c->t->pid, sg->g.wait_fd, what, sizeof(what));
+	fd_describe(c->fds, sg->g.wait_fd, what, sizeof(what));
 	snprintf(r->state, sizeof(r->state), "IO wait, %s fd %d", io_verb(captured_of(c, sg), write), sg->g.wait_fd);
 	snprintf(r->detail, sizeof(r->detail), "fd %d: %s", sg->g.wait_fd, what);
 }
@@ -293,7 +293,7 @@ static void poll_fds(const struct capture *c, const struct regs *regs, struct re
 		return;
 	for (size_t i = 0; i < k && at < sizeof(r->detail); i++) {
 		char what[128];
-		fd_describe(c->t->pid, p[i].fd, what, sizeof(what));
+		fd_describe(c->fds, p[i].fd, what, sizeof(what));
 		at += (size_t)snprintf(r->detail + at, sizeof(r->detail) - at, "%sfd %d: %.60s", i ? "; " : "", p[i].fd, what);
 	}
 	if (n > k && at < sizeof(r->detail))
@@ -309,7 +309,7 @@ static void poll_reason(const struct capture *c, const struct snap_g *sg, struct
 	if (nr == __NR_select || nr == __NR_pselect6) {
 		snprintf(r->state, sizeof(r->state), "select");
 	} else if (nr == __NR_epoll_wait || nr == __NR_epoll_pwait || nr == __NR_epoll_pwait2) {
-		fd_describe(c->t->pid, (int)x->regs.rdi, what, sizeof(what));
+		fd_describe(c->fds, (int)x->regs.rdi, what, sizeof(what));
 		snprintf(r->state, sizeof(r->state), "epoll wait, fd %d", (int)x->regs.rdi);
 		snprintf(r->detail, sizeof(r->detail), "fd %d: %s", (int)x->regs.rdi, what);
 	} else {
@@ -345,7 +345,7 @@ static void syscall_reason(const struct capture *c, const struct snap_g *sg, str
 	snprintf(r->state, sizeof(r->state), "syscall, %s", sysname(sg->g.syscall_nr));
 	if (!x->has_regs || (int)x->regs.rax != sg->g.syscall_nr || !first_is_fd(sg->g.syscall_nr))
 		return;
-	fd_describe(c->t->pid, (int)x->regs.rdi, what, sizeof(what));
+	fd_describe(c->fds, (int)x->regs.rdi, what, sizeof(what));
 	snprintf(r->detail, sizeof(r->detail), "fd %d: %s", (int)x->regs.rdi, what);
 }
 
