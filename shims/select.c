@@ -5,6 +5,7 @@
  * only the write side asked) does not end the wait. Results are written back only at the end.
  */
 #include "pollset.h"
+#include <linux/fcntl.h>
 #include <linux/poll.h>
 
 #define IN_SET (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
@@ -22,16 +23,42 @@ struct fdsets {
 	uint64_t small[3 * SMALLWORDS];
 };
 
+/* The kernel looks no further than its own table of descriptors, and programs that pass a huge number with a set of the
+ * usual size rely on it. Its length is a power of two above the highest number that was ever open: of those that we know,
+ * and those in the sets. What is no set but the memory behind one has many numbers that are not open: not all are asked. */
+static long sets_end(const struct regs *r, long n)
+{
+	const uintptr_t user[3] = { A2(r), A3(r), A4(r) };
+	long top = fdesc_highest(), end = FD_SETSIZE;
+	int ask = 64;
+	if (n > FDTAB_LEN)
+		n = FDTAB_LEN;
+	for (int i = 0; i < 3; i++) {
+		uint64_t w;
+		long fd = FD_SETSIZE;
+		for (; ask && user[i] && fd < n && !user_read(&w, user[i] + (uintptr_t)fd / 8, 8); fd += 64)
+			for (; w && ask; w &= w - 1) {
+				long k = fd + __builtin_ctzl(w);
+				if (k <= top || k >= n)
+					continue;
+				if (sys3(__NR_fcntl, k, F_GETFD, 0) >= 0)
+					top = k;
+				else
+					ask--;
+			}
+	}
+	while (end <= top)
+		end *= 2;
+	return end < n ? end : n;
+}
+
 static long sets_read(struct fdsets *f, struct regs *r)
 {
 	long n = (int)A1(r);
 	if (n < 0)
 		return -EINVAL;
-	/* The kernel looks no further than its own table of descriptors, and programs that pass a huge number with a
-	 * set of the usual size rely on it. */
-	int top = fdesc_highest() < FD_SETSIZE ? FD_SETSIZE : (fdesc_highest() | 63) + 1;
-	if (n > top)
-		n = top;
+	if (n > FD_SETSIZE)
+		n = sets_end(r, n);
 	f->n = (size_t)n;
 	f->words = ((size_t)n + 63) / 64;
 	uint64_t *w = f->small;

@@ -114,17 +114,17 @@ long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 	return ret;
 }
 
-/* With these a receiving call never waits. */
-#define NEVER_WAITS (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB)
+/* With these a receiving call does not wait, except where a family of sockets ignores them (AF_UNIX and MSG_ERRQUEUE). */
+#define HARDLY_WAITS (MSG_ERRQUEUE | MSG_OOB)
 
 long shim_recvfrom(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A4(r);
-	if (flags & NEVER_WAITS)
+	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	/* Peeking until so much is there: no event tells when, short of trying at each one. */
-	if (unlikely(!e || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
+	if (unlikely(!e || flags & HARDLY_WAITS || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
 		return shim_may_block(r);
 	return sock_recv(r, e, fd_kind(e, (int)A1(r)), flags);
 }
@@ -134,10 +134,10 @@ long shim_recvmsg(struct regs *r)
 	struct fdesc *e = fdesc_get((int)A1(r));
 	long flags = (long)(int)A3(r);
 	struct iocall c;
-	if (flags & NEVER_WAITS)
+	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
-	if (unlikely(!e || flags & MSG_WAITALL || fd_kind(e, (int)A1(r)) == KindLowat))
+	if (unlikely(!e || flags & (MSG_WAITALL | HARDLY_WAITS) || fd_kind(e, (int)A1(r)) == KindLowat))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
@@ -155,9 +155,9 @@ long shim_recvmmsg(struct regs *r)
 	int err = A5(r) ? user_read_timespec(A5(r), &ns) : 0;
 	if (err)
 		return err;
-	if (flags & NEVER_WAITS)
+	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
-	if (unlikely(!e || flags & MSG_WAITALL || fd_kind(e, (int)A1(r)) == KindLowat))
+	if (unlikely(!e || flags & (MSG_WAITALL | HARDLY_WAITS) || fd_kind(e, (int)A1(r)) == KindLowat))
 		return shim_may_block(r);
 	if (ns >= 0)
 		deadline = deadline_after(ns);
@@ -362,10 +362,20 @@ long shim_sendmsg(struct regs *r)
 	return sendmsg_any(r, e, fd_kind(e, (int)A1(r)), &h, A2(r), flags);
 }
 
+/* writev of nothing asks no socket, while sendmsg of nothing sends an empty message, or says that nobody is connected. */
+static bool writes_nothing(uintptr_t uiov, size_t n)
+{
+	struct kiovec v;
+	for (; n; n--, uiov += sizeof(v))
+		if (user_read(&v, uiov, sizeof(v)) || v.len)
+			return false;
+	return true;
+}
+
 long sock_writev(struct regs *r, struct fdesc *e, enum fdkind k)
 {
 	struct kmsghdr h = { .iov = A2(r), .iovlen = A3(r) };
-	if (h.iovlen == 0 || h.iovlen > IOV_MAX_KERNEL)
+	if (h.iovlen > IOV_MAX_KERNEL || unlikely(writes_nothing(h.iov, h.iovlen)))
 		return shim_raw(r);
 	return sendmsg_any(r, e, k, &h, 0, k == KindSeq ? MSG_EOR : 0);
 }
