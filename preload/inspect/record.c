@@ -2,11 +2,12 @@
  *
  * The program is our child, made by the launcher as always; PRELOOM=record=PID tells its runtime to trace from the start
  * and not to end before we have read all. Our exit status is the program's, and if a signal ended it we die of the
- * same. Ctrl-C reaches the program too, from the terminal: what it does about it is its own business, but the recording
+ * same. Ctrl-C reaches the program too (forward.c): what it does about it is its own business, but the recording
  * ends there.
  */
 #include "record.h"
 #include "command.h"
+#include "forward.h"
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -31,7 +32,6 @@ struct args {
 	char **program;
 };
 
-static volatile sig_atomic_t interrupts;
 static pid_t child;
 
 /* --- what is kept of the events --- */
@@ -125,27 +125,9 @@ static _Noreturn void become(const char *launcher, const struct args *a, pid_t r
 	argv[1] = "run";
 	argv[2] = "--";
 	memcpy(argv + 3, a->program, n * sizeof(*argv));
-	signal(SIGINT, SIG_DFL);
 	execv(launcher, argv);
 	fail("%s: %s", launcher, strerror(errno));
 	_exit(126);
-}
-
-static void on_signal(int sig, siginfo_t *info, void *unused)
-{
-	(void)unused;
-	interrupts++;
-	/* From a terminal the program got it too; from somebody's kill it did not. */
-	if (child > 0 && info->si_code <= 0)
-		kill(child, sig);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
 }
 
 static void pause_a_little(void)
@@ -210,7 +192,7 @@ static bool record(struct recording *r, double seconds, int *status)
 	double end = watch_seconds() + seconds, enough = 0;
 	while (!r->w.ended && !r->w.gone) {
 		double now = watch_seconds();
-		if (interrupts && !enough)
+		if (forward_count() && !enough)
 			enough = now + (child > 0 ? LAST_WORDS : 0);
 		if ((enough && now >= enough) || now >= end)
 			break;
@@ -346,8 +328,8 @@ static int record_program(struct recording *r, const struct args *a)
 	pid_t self = getpid();
 	if (!find_launcher(launcher))
 		return fail("the preloom command is not beside preloom-inspect");
-	catch_signals();
-	child = fork();
+	forward_catch();
+	child = forward_fork();
 	if (child < 0)
 		return fail("%s", strerror(errno));
 	if (child == 0)
@@ -380,7 +362,7 @@ static int record_process(struct recording *r, const struct args *a)
 	if (!t)
 		return EXIT_FAILED;
 	title_of_process(r, t->pid);
-	catch_signals();
+	forward_catch();
 	if (watch_start(t, (uint64_t)(a->buffer_mb * MB))) {
 		if (open_recording(r, t)) {
 			record_profiles_begin(r);

@@ -1,6 +1,7 @@
 """preloom record: the program is undisturbed, the summary names the culprit first, and the page works in a browser."""
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -132,6 +133,52 @@ def test_interrupt(t):
     t.check("threads by entry function" in err and "to its end" in err, err)
     data = data_of(os.path.join(t.dir, "r.html"))
     t.check(any(f["n"] for f in data["flames"]), "no profile")
+
+
+def test_a_signal_comes_once(t):
+    """Whether it is sent to the recorder, or to the group that both are in: the program gets it once, as it would alone."""
+    program = t.compile("sigcount.c")
+    for send in (os.kill, os.killpg):
+        for sig, said in ((signal.SIGINT, "1 0 0"), (signal.SIGTERM, "0 1 0"), (signal.SIGHUP, "0 0 1")):
+            p = started(t, "--", program)
+            send(p.pid, sig)
+            out, err = p.communicate(timeout=30)
+            t.check(p.returncode == 0 and out.strip() == said, f"{send.__name__} {sig.name}: {out!r} {p.returncode} {err}")
+
+
+def test_several_signals_come_once_each(t):
+    p = started(t, "--", t.compile("sigcount.c"), 3)
+    for send, sig in ((os.killpg, signal.SIGHUP), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)):
+        send(p.pid, sig)
+        time.sleep(0.05)
+    out, err = p.communicate(timeout=30)
+    t.check(p.returncode == 0 and out.strip() == "1 1 1", f"{out!r} {p.returncode} {err}")
+
+
+def test_typed_at_a_terminal(t):
+    program, out = t.compile("sigcount.c"), os.path.join(t.dir, "r.html")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(harness.PRELOOM, [harness.PRELOOM, "record", "-o", out, "--", program])
+    text = b""
+    with open(terminal, "r+b", buffering=0) as f:
+        while b"ready" not in text:
+            text += f.read(1000)
+        time.sleep(0.5)
+        f.write(b"\3")
+        try:
+            while more := f.read(1000):
+                text += more
+        except OSError:  # EIO: nobody has the terminal open any more
+            pass
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    t.check(status == 0 and b"1 0 0" in text, f"{status} {text!r}")
+
+
+def test_ignored_signals_stay_ignored(t):
+    """Under nohup a hangup concerns neither."""
+    said = t.run("nohup", harness.PRELOOM, "record", "-o", os.path.join(t.dir, "r.html"), "--", t.compile("sigcount.c"), status=3)
+    t.check("SIGHUP is ignored" in said, said)
 
 
 def test_a_process(t):
