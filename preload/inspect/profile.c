@@ -157,6 +157,7 @@ static bool render(FILE *f, const struct args *a, const struct target *t, struct
 	if (!sym)
 		return false;
 	bool ok = true;
+	profdata_fold(d, t);
 	if (a->format == FormatPprof || a->format == FormatTop)
 		profdata_trim(d, sym);
 	if (a->format == FormatPprof) {

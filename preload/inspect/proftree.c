@@ -65,6 +65,15 @@ static struct tree_node *child_of(struct proftree *p, struct tree_node *n, const
 	return c;
 }
 
+/* In the place of addresses: where no program has code. */
+#define AT_KERNEL 1u
+#define AT_PRELOOM 2u
+
+static bool is_mark(uintptr_t pc)
+{
+	return pc == AT_KERNEL || pc == AT_PRELOOM;
+}
+
 /* All of a function without a name is one: where it begins, in its object. */
 static void name_place(struct symbols *sym, uintptr_t pc, const struct symbol *s, char *buf, size_t n)
 {
@@ -80,6 +89,10 @@ static void name_place(struct symbols *sym, uintptr_t pc, const struct symbol *s
 size_t prof_names_at(struct symbols *sym, uintptr_t pc, const char **name, size_t max, char *buf, size_t n)
 {
 	const struct symbol *s;
+	if (is_mark(pc)) {
+		name[0] = pc == AT_KERNEL ? "[kernel]" : "[preloom]";
+		return 1;
+	}
 	size_t k = symbols_at(sym, pc, false, &s);
 	for (size_t i = 0; i < k && i < max; i++) {
 		if (!s[i].function)
@@ -98,6 +111,46 @@ static bool is_below(const char *object)
 		if (!strncmp(object, names[i], strlen(names[i])))
 			return true;
 	return false;
+}
+
+static bool is_ours(const struct target *t, uintptr_t pc)
+{
+	return pc >= t->h.text_lo && pc < t->h.text_hi;
+}
+
+/* A system call that a signal interrupts is made again, or has been made: at or behind the instruction. */
+static bool at_syscall(const struct target *t, uintptr_t pc)
+{
+	static const unsigned char insn[] = { 0x0f, 0x05 };
+	unsigned char code[4];
+	return target_read(t, pc - 2, code, sizeof(code)) && (!memcmp(code, insn, 2) || !memcmp(code + 2, insn, 2));
+}
+
+/* Several samples may have one stack, which the first of them has changed then. */
+static void fold_stack(const struct target *t, struct prof_sample *x, uintptr_t *pc)
+{
+	uint32_t n = 0;
+	while (n < x->npc && (is_ours(t, pc[n]) || is_mark(pc[n])))
+		n++;
+	if (!n)
+		return;
+	if (!is_mark(pc[n - 1]))
+		pc[n - 1] = n < x->npc && at_syscall(t, pc[0]) ? AT_KERNEL : AT_PRELOOM;
+	x->pc = pc + n - 1;
+	x->npc -= n - 1;
+}
+
+void profdata_fold(struct profdata *d, const struct target *t)
+{
+	const char *level = getenv("GOTRACEBACK");
+	if (level && (!strcmp(level, "system") || !strcmp(level, "crash")))
+		return;
+	for (size_t i = 0; i < d->n; i++) {
+		struct prof_sample *x = &d->sample[i];
+		bool runs = x->state == ProfRunning || x->state == ProfScheduler;
+		if (x->npc && (d->type == ProfCpu || (d->type == ProfWall && runs)))
+			fold_stack(t, x, d->words + (x->pc - d->words));
+	}
 }
 
 void profdata_trim(struct profdata *d, struct symbols *sym)

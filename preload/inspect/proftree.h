@@ -25,6 +25,10 @@ struct proftree_options {
 	bool counts;	 /* count instead of value */
 };
 
+/* What runs in preloom's own code, for a system call of the program's or for itself, is one frame, "[preloom]", and "[kernel]" if
+ * it was in that call; which of preloom's functions concerns only its authors, who set GOTRACEBACK=system. */
+void profdata_fold(struct profdata *d, const struct target *t);
+
 /* Where something waits is about the program's places: drops the innermost frames that are the C library's or preloom's, and
  * keeps the name of what was called as `call`. What runs stays as it is. */
 void profdata_trim(struct profdata *d, struct symbols *sym);

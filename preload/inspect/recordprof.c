@@ -59,6 +59,7 @@ void record_profiles_end(struct recording *r, bool ours)
 		if (!got)
 			continue;
 		learn_beginnings(r, &d);
+		profdata_fold(&d, r->w.t);
 		profdata_trim(&d, r->w.symbols);
 		f->have = proftree_build(&f->tree, &d, r->w.symbols, &o);
 		if (f->have)

@@ -47,6 +47,28 @@ def test_cpu(t):
     t.check(whole and all(s[1] == "worker" and "start_thread" in s for s in whole), whole)
 
 
+def test_system_calls(t):
+    """Time in a system call stands under the program's function and libc's, and shows none of preloom's own."""
+    program, out = t.compile("half.c"), os.path.join(t.dir, "cpu")
+    for suffix in ("folded", "pb.gz"):
+        p = t.start(program, 2, procs=1, options=f"cpuprofile={out}.{suffix}")
+        t.check(p.popen.wait(timeout=harness.LIMIT) == 0, p.popen.returncode)
+    with open(out + ".folded", encoding="utf-8") as f:
+        folded = [(line.rpartition(" ")[0].split(";")[::-1], int(line.rpartition(" ")[2])) for line in f]
+    with open(out + ".pb.gz", "rb") as f:
+        samples = [(stack, values[1]) for stack, values, _ in pprof.Profile(f.read()).samples]
+    for found in (folded, samples):
+        total = sum(v for _, v in found)
+        ours = {name for stack, _ in found for name in stack if re.match(r"shim_|entry_|arch_|sys[0-9]|blocking_|call$", name)}
+        t.check(not ours, ours)
+        kernel = [(stack, v) for stack, v in found if stack[0] == "[kernel]"]
+        share = sum(v for _, v in kernel) / total
+        t.check(0.3 < share < 0.6, f"{share} of the time in system calls")
+        writes = sum(v for stack, v in kernel if re.search("pwrite", stack[1]) and "save" in stack)
+        t.check(writes > 0.9 * share * total, f"{writes} of {total}: {kernel[:3]}")
+        t.check(sum(v for stack, v in found if stack[0] == "compute") > 0.3 * total, found[:5])
+
+
 def test_stripped(t):
     p = t.start(t.compile("hot.c", "-s"))
     found = profile(t, p, "cpu", 2.5).flat()

@@ -161,16 +161,23 @@ def test_typed_at_a_terminal(t):
     if pid == 0:
         os.execv(harness.PRELOOM, [harness.PRELOOM, "record", "-o", out, "--", program])
     text = b""
-    with open(terminal, "r+b", buffering=0) as f:
-        while b"ready" not in text:
-            text += f.read(1000)
-        time.sleep(0.5)
-        f.write(b"\3")
+
+    def more():
+        nonlocal text
         try:
-            while more := f.read(1000):
-                text += more
+            read = os.read(terminal, 1000)
         except OSError:  # EIO: nobody has the terminal open any more
-            pass
+            read = b""
+        text += read
+        return read
+
+    while b"ready" not in text and more():
+        pass
+    time.sleep(0.5)
+    os.write(terminal, b"\3")
+    while more():
+        pass
+    os.close(terminal)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     t.check(status == 0 and b"1 0 0" in text, f"{status} {text!r}")
 
