@@ -110,6 +110,7 @@ static void gosched_m(struct g *g)
 	g->ready_ticks = g->wait_ticks;
 	if (tracing())
 		trace_g(TraceYield, g, 0, 0);
+	store_rlx(&g->preempt, 1); /* sysmon does not take it for one that was woken; until execute */
 	g_setstatus(g, Grunning, Grunnable);
 	lock(&sched.lock);
 	globrunq_put_locked(g);

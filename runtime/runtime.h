@@ -97,7 +97,7 @@ struct g {
 	int64_t wired_since;
 
 	_Atomic uint32_t inshim;     /* preloom's code runs on this G's stack: no preemption, signals are deferred */
-	_Atomic uint32_t preempt;    /* give the P away at the next chance */
+	_Atomic uint32_t preempt;    /* give the P away at the next chance; while it is runnable: it has done so */
 	_Atomic uint32_t interrupt;  /* Intr…: blocking calls return -EINTR */
 	struct regs *regs;	     /* the entry frame while inshim */
 	void *xstate;		     /* extended state of the site beside it, NULL if it can have none */
@@ -220,6 +220,7 @@ struct p {
 	_Atomic uint32_t syscalltick;
 	uint32_t sysmon_schedtick, sysmon_syscalltick;
 	int64_t sysmon_schedwhen, sysmon_syscallwhen, sysmon_looknext;
+	int64_t sysmon_runwhen; /* since then the same G runs */
 	uint64_t sysmon_nspun;
 	bool sysmon_waits, sysmon_preempted;
 	uint32_t sysmon_inarow; /* slices that were used up, without a voluntary switch between */

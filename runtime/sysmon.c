@@ -1,9 +1,9 @@
 /* sysmon.c - a kernel thread without a P that looks after the others.
  *
  * It retakes P's whose M is in a system call for more than one look (20 µs at the earliest), preempts G's that run for
- * 10 ms while others wait, polls the network if nobody did for 10 ms, wakes an M for G's that wait on a P whose
- * running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while there was something to do,
- * ever more seldom up to 10 ms when not, and sleeps while every P is idle.
+ * 10 ms while others wait, or for 2 ms while one waits that was woken, polls the network if nobody did for 10 ms, wakes an
+ * M for G's that wait on a P whose running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while
+ * there was something to do, ever more seldom up to 10 ms when not, and sleeps while every P is idle.
  */
 #include "circle.h"
 #include "control.h"
@@ -24,7 +24,7 @@
 #define SHORT_AFTER 4
 #define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
-#define TIMER_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one whose sleep is over takes its place */
+#define WAKE_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one that was woken, or whose sleep is over, takes its place */
 
 static struct m sysmon_m;
 static int64_t spinning_until; /* until then it is worth looking often */
@@ -40,12 +40,35 @@ static bool others_wait(struct p *pp)
 	return !runq_empty(pp) || load_acq(&sched.runqsize);
 }
 
+/* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
+static bool woken_waits(struct p *pp)
+{
+	struct g *g = load_acq(&pp->runnext);
+	uint32_t head = load_acq(&pp->runqhead);
+	if (!g && head != load_acq(&pp->runqtail))
+		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
+	if (!g && load_acq(&sched.runqsize)) {
+		lock(&sched.lock);
+		g = sched.runq.head;
+		unlock(&sched.lock);
+	}
+	return g && !load_rlx(&g->preempt);
+}
+
 /* Has the G on pp had its share? When several in a row have used up theirs, they may all be spinning for what another is to
  * do (redis' I/O threads do so): then each gets less. */
 static bool slice_over(struct p *pp, int64_t now)
 {
 	int64_t ran = now - pp->sysmon_schedwhen, slice = pp->sysmon_inarow < SHORT_AFTER ? SLICE : SHORT_SLICE;
-	return (ran >= slice && others_wait(pp)) || (ran >= TIMER_SLICE && timer_due(now));
+	return (ran >= slice && others_wait(pp)) || (ran >= WAKE_SLICE && timer_due(now));
+}
+
+/* A G that computes gives way to one that waited and was woken long before its slice is over, as in Linux' scheduler: what
+ * that one does is mostly short, and others wait for it (who writes what computing threads produce, who gives them more to
+ * do). G's that hand off to each other are not meant: none of them runs for long. */
+static bool must_give_way(struct p *pp, int64_t now)
+{
+	return now - pp->sysmon_runwhen >= WAKE_SLICE && woken_waits(pp);
 }
 
 /* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
@@ -93,6 +116,8 @@ static bool look_running(struct p *pp, int64_t now)
 		wakep();
 		acted = true;
 	}
+	if (nswitch != pp->sysmon_nswitch || !pp->sysmon_runwhen)
+		pp->sysmon_runwhen = now;
 	pp->sysmon_waits = waits;
 	pp->sysmon_nswitch = nswitch;
 	if (pp->sysmon_schedtick != tick) {
@@ -109,6 +134,9 @@ static bool look_running(struct p *pp, int64_t now)
 		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
 		pp->sysmon_looknext = now + LOOK_AFTER;
+	} else if (must_give_way(pp, now)) {
+		preempt_one(pp);
+		pp->sysmon_runwhen = now;
 	} else {
 		look_whether_it_spins(pp, now);
 	}
@@ -299,7 +327,7 @@ static bool anybody_waits(void)
 /* With every P busy, slices and sleeps end on time only if sysmon looks on time; so do sleeps that nobody watches. */
 static int64_t latest_look(int64_t now)
 {
-	int64_t limit = MAX_DELAY, next = timers_next(), least = TIMER_SLICE / 2;
+	int64_t limit = MAX_DELAY, next = timers_next(), least = WAKE_SLICE / 2;
 	if (load_rlx(&sched.npidle)) {
 		if (!next || !unwatched(next))
 			return limit;

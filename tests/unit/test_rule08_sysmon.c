@@ -76,11 +76,19 @@ END_TEST
 
 /* --- preemption --- */
 
+/* One that waits because its own slice is over. */
+static struct g *used_up(void)
+{
+	struct g *g = unit_runnable();
+	store_rlx(&g->preempt, 1);
+	return g;
+}
+
 START_TEST(a_g_that_ran_10_ms_is_preempted_if_another_waits)
 {
 	with_sysmon(1);
 	int64_t begin = fake.now;
-	runq_put(&allp[0], unit_runnable(), false);
+	runq_put(&allp[0], used_up(), false);
 	fake_until(begin + 10 * MSEC - USEC);
 	ck_assert_uint_eq(load_rlx(&main_g->preempt), 0);
 	ck_assert_int_eq(fake.kicks, 0);
@@ -94,7 +102,7 @@ END_TEST
 START_TEST(again_after_another_10_ms)
 {
 	with_sysmon(1);
-	runq_put(&allp[0], unit_runnable(), false);
+	runq_put(&allp[0], used_up(), false);
 	fake_until(fake.now + 100 * MSEC);
 	ck_assert_uint_ge(allp[0].npreempt, 5);
 	ck_assert_uint_le(allp[0].npreempt, 10);
@@ -113,7 +121,7 @@ END_TEST
 START_TEST(for_a_g_on_the_global_queue_too)
 {
 	with_sysmon(1);
-	struct g *a = unit_runnable();
+	struct g *a = used_up();
 	lock(&sched.lock);
 	globrunq_put_locked(a);
 	unlock(&sched.lock);
@@ -154,12 +162,78 @@ START_TEST(a_pair_on_one_slice_is_preempted)
 }
 END_TEST
 
+/* Whoever was woken does not wait for the end of a slice, whatever queue it came to. */
+static void main_gives_way(void (*wake)(struct g *))
+{
+	with_sysmon(1);
+	fake_until(fake.now + 3 * MSEC);
+	int64_t begin = fake.now;
+	wake(unit_parked(WaitFutex));
+	while (!fake.kicks && fake.now < begin + 100 * MSEC)
+		fake_until(fake.now + 100 * USEC);
+	ck_assert_int_le(fake.now - begin, 3 * MSEC);
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 1);
+}
+
+static void wake_globally(struct g *g)
+{
+	g_setstatus(g, Gwaiting, Grunnable);
+	lock(&sched.lock);
+	globrunq_put_locked(g);
+	unlock(&sched.lock);
+}
+
+START_TEST(a_g_that_computes_gives_way_to_one_that_was_woken)
+{
+	main_gives_way(ready);
+}
+END_TEST
+
+START_TEST(also_if_that_one_is_in_the_ring)
+{
+	main_gives_way(ready_last);
+}
+END_TEST
+
+START_TEST(also_if_that_one_is_in_the_global_queue)
+{
+	main_gives_way(wake_globally);
+}
+END_TEST
+
+START_TEST(but_runs_for_2_ms_first)
+{
+	with_sysmon(1);
+	int64_t begin = fake.now;
+	ready(unit_parked(WaitFutex));
+	while (!fake.kicks && fake.now < begin + 100 * MSEC)
+		fake_until(fake.now + 100 * USEC);
+	ck_assert_int_ge(fake.now - begin, 2 * MSEC);
+	ck_assert_int_le(fake.now - begin, 5 * MSEC);
+}
+END_TEST
+
+/* G's that hand off to each other do not compute: see a_pair_on_one_slice_is_preempted. */
+START_TEST(a_pair_keeps_its_slice)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitFutex);
+	runq_put(&allp[0], unit_runnable(), false);
+	for (int i = 0; i < 80; i++) {
+		struct g *self = unit_curg(0), *other = self == a ? main_g : a;
+		fake_call(self, wake_and_park, other);
+		fake_until(fake.now + 100 * USEC);
+	}
+	ck_assert_int_eq(fake.kicks, 0);
+}
+END_TEST
+
 START_TEST(a_new_slice_has_its_own_10_ms)
 {
 	with_sysmon(1);
 	runq_put(&allp[0], unit_runnable(), false);
-	for (int i = 0; i < 30; i++) {
-		fake_until(fake.now + 4 * MSEC);
+	for (int i = 0; i < 60; i++) {
+		fake_until(fake.now + MSEC);
 		fake_call(unit_curg(0), unit_yield, NULL);
 	}
 	ck_assert_int_eq(fake.kicks, 0);
@@ -172,8 +246,11 @@ static uint64_t told_in(int ms, bool every)
 	uint64_t before = allp[0].npreempt;
 	for (int i = 0; i < ms; i++) {
 		fake_until(fake.now + MSEC);
-		if (every || load_rlx(&unit_curg(0)->preempt))
-			fake_call(unit_curg(0), unit_yield, NULL);
+		struct g *g = unit_curg(0);
+		if (!every && !load_rlx(&g->preempt))
+			continue;
+		fake_call(g, unit_yield, NULL);
+		store_rlx(&g->preempt, 1);
 	}
 	return allp[0].npreempt - before;
 }
@@ -182,7 +259,7 @@ START_TEST(slices_are_shorter_while_all_are_used_up)
 {
 	with_sysmon(1);
 	for (int i = 0; i < 4; i++)
-		runq_put(&allp[0], unit_runnable(), false);
+		runq_put(&allp[0], used_up(), false);
 	told_in(60, false);
 	ck_assert_uint_ge(told_in(100, false), 18);
 	told_in(10, true);
@@ -197,7 +274,7 @@ START_TEST(it_has_the_handler_look_for_spinning)
 	with_sysmon(1);
 	fake_until(fake.now + 50 * MSEC);
 	ck_assert_int_eq(fake.looks, 0); /* nobody waits */
-	runq_put(&allp[0], unit_runnable(), false);
+	runq_put(&allp[0], used_up(), false);
 	store_rlx(&allp[0].schedtick, load_rlx(&allp[0].schedtick) + 1);
 	fake_until(fake.now + 9 * MSEC);
 	ck_assert_int_ge(fake.looks, 1);
@@ -327,7 +404,7 @@ END_TEST
 START_TEST(a_g_in_short_calls_is_preempted_too)
 {
 	with_sysmon(1);
-	runq_put(&allp[0], unit_runnable(), false);
+	runq_put(&allp[0], used_up(), false);
 	int64_t begin = fake.now;
 	fake_call(main_g, short_call, NULL);
 	while (!load_rlx(&main_g->preempt) && fake.now < begin + 100 * MSEC) {
@@ -344,7 +421,9 @@ END_TEST
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_on_one_slice_is_preempted, a_new_slice_has_its_own_10_ms,
+	  a_pair_on_one_slice_is_preempted, a_g_that_computes_gives_way_to_one_that_was_woken,
+	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
+	  a_new_slice_has_its_own_10_ms,
 	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
