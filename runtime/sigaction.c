@@ -235,10 +235,7 @@ void sig_default_action(int sig, const struct ksiginfo *info)
 			process_ending();
 	}
 	kernel_default(sig);
-	if (bit & SIG_DFL_STOPS)
-		sys2(__NR_kill, pid, sig);
-	else
-		sys3(__NR_tgkill, pid, os_gettid(), sig);
+	sys3(__NR_tgkill, pid, os_gettid(), sig); /* its effect is the whole process's */
 	sys4(__NR_rt_sigprocmask, SIG_UNBLOCK, &bit, &old, 8);
 	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 	if (!foreign) {

@@ -20,11 +20,20 @@ static bool kernels(int sig)
 	return sig && (sigbit(sig) & SIG_UNBLOCKABLE);
 }
 
+/* To the whole process, by way of the calling kernel thread: what a thread sends to its own process has happened when the
+ * call returns, but the kernel would rather tell its first thread, which may be any other M, and asleep. */
+static long by_kernel(int sig)
+{
+	return sys3(__NR_tgkill, sig_pid, getm()->procid, sig);
+}
+
 long shim_kill(struct regs *r)
 {
 	int pid = (int)A1(r), sig = (int)A2(r);
-	if (pid != sig_pid || !valid(sig) || sig == 0 || kernels(sig))
+	if (pid != sig_pid || !valid(sig) || sig == 0)
 		return shim_raw(r);
+	if (kernels(sig))
+		return by_kernel(sig);
 	struct ksiginfo info = info_of(sig, CODE_USER);
 	return sig_send(NULL, sig, &info);
 }
@@ -43,7 +52,7 @@ static long to_thread(struct regs *r, int tid, int sig, const struct ksiginfo *i
 	if (sig == 0)
 		return 0;
 	if (kernels(sig))
-		return sys2(__NR_kill, sig_pid, sig);
+		return by_kernel(sig);
 	return sig_send(g, sig, info);
 }
 

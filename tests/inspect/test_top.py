@@ -62,7 +62,7 @@ def test_ps_and_ms(t):
     (head, _), = blocks(t.preloom("top", "-b", "-n", 1, "-d", 0.5, "-m", p.pid))
     ps = [line.split() for line in head if re.match(r" +\d+ (idle|running|syscall) ", line)]
     t.check([line[0] for line in ps[:2]] == ["0", "1"], f"{head}")
-    t.check(max(float(line[2]) for line in ps[:2]) > 80, f"no P is busy: {ps}")
+    t.check(sum(float(line[2]) for line in ps[:2]) > 80, f"the P's are not busy: {ps}")  # the spinner may have moved
     t.check(any("sysmon" in line for line in head), f"{head}")
     t.check(any(f" {p.pid} " in line for line in head), f"M 0 is not there: {head}")
     t.check(re.search(r"p50 [\d.]+(ns|us|ms|s), p99 [\d.]+(ns|us|ms|s)", head[3]), head[3])
