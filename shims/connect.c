@@ -16,6 +16,7 @@
 #include <linux/poll.h>
 
 #define SOCK_NONBLOCK 04000
+#define SOCK_CLOEXEC 02000000
 
 static long accept_any(struct regs *r, long flags)
 {
@@ -50,7 +51,10 @@ long shim_accept(struct regs *r)
 
 long shim_accept4(struct regs *r)
 {
-	return accept_any(r, (long)A4(r));
+	int flags = (int)A4(r);
+	if (unlikely(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))) /* an error at once, also if nobody is there */
+		return shim_may_block(r);
+	return accept_any(r, flags);
 }
 
 /* The kernel's call with O_NONBLOCK. -EAGAIN: the program's own flag is set, or the flags cannot be changed. */

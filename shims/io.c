@@ -237,20 +237,20 @@ long shim_write(struct regs *r)
 
 /* --- scatter forms --- */
 
-static long readv_nowait(struct regs *r, struct fdesc *e, long flags)
+static long readv_nowait(struct regs *r, struct fdesc *e)
 {
 	struct iocall c;
 	io_begin(&c, r, e, DirRead);
 	c.nr = __NR_preadv2;
 	c.a[3] = -1;
 	c.a[4] = 0;
-	c.a[5] = flags | RWF_NOWAIT;
+	c.a[5] = RWF_NOWAIT;
 	c.sock = kind_is_socket((enum fdkind)load_rlx(&e->kind));
 	long ret = io_loop(&c);
 	return unlikely(is_refusal(ret)) ? nowait_refused(r, e, ret) : ret;
 }
 
-static long readv_any(struct regs *r, long flags)
+static long readv_any(struct regs *r)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
@@ -258,13 +258,13 @@ static long readv_any(struct regs *r, long flags)
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
 	if (kind_is_socket(k) || k == KindPipe || k == KindEvent)
-		return readv_nowait(r, e, flags);
+		return readv_nowait(r, e);
 	if (k == KindPoll || k == KindTty)
 		return read_poll_first(r, e, k);
 	return shim_may_block(r);
 }
 
-static long writev_pipe(struct regs *r, struct fdesc *e, long flags)
+static long writev_pipe(struct regs *r, struct fdesc *e)
 {
 	struct iovcopy iov;
 	struct iocall c;
@@ -276,7 +276,7 @@ static long writev_pipe(struct regs *r, struct fdesc *e, long flags)
 	c.a[1] = (long)iov.v;
 	c.a[3] = -1;
 	c.a[4] = 0;
-	c.a[5] = flags | RWF_NOWAIT;
+	c.a[5] = RWF_NOWAIT;
 	long ret = io_try(&c);
 	if (unlikely(is_refusal(ret)))
 		ret = shim_may_block(r);
@@ -286,39 +286,37 @@ static long writev_pipe(struct regs *r, struct fdesc *e, long flags)
 	return ret;
 }
 
-static long writev_any(struct regs *r, long flags)
+static long writev_any(struct regs *r)
 {
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
 	if (unlikely(!e))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(e, fd);
-	if ((kind_is_socket(k) || k == KindLowat) && !flags)
+	if (kind_is_socket(k) || k == KindLowat)
 		return sock_writev(r, e, k);
 	if (k == KindPipe)
-		return writev_pipe(r, e, flags);
+		return writev_pipe(r, e);
 	return shim_may_block(r);
 }
 
 long shim_readv(struct regs *r)
 {
-	return readv_any(r, 0);
+	return readv_any(r);
 }
 
 long shim_writev(struct regs *r)
 {
-	return writev_any(r, 0);
+	return writev_any(r);
 }
 
-/* With offset -1 these are readv and writev with flags. */
+/* With offset -1 and no flags these are readv and writev. Which flags there are for which file the kernel knows. */
 long shim_preadv2(struct regs *r)
 {
-	long flags = (long)A6(r);
-	return A4(r) == (uint64_t)-1 && !(flags & RWF_NOWAIT) ? readv_any(r, flags) : shim_may_block(r);
+	return A4(r) == (uint64_t)-1 && !(int)A6(r) ? readv_any(r) : shim_may_block(r);
 }
 
 long shim_pwritev2(struct regs *r)
 {
-	long flags = (long)A6(r);
-	return A4(r) == (uint64_t)-1 && !(flags & RWF_NOWAIT) ? writev_any(r, flags) : shim_may_block(r);
+	return A4(r) == (uint64_t)-1 && !(int)A6(r) ? writev_any(r) : shim_may_block(r);
 }

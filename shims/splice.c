@@ -131,6 +131,12 @@ static long move_some(struct regs *r, struct transfer *t, long n)
 static long splice_wait(struct regs *r, struct transfer *t)
 {
 	long done = 0, total = (long)A5(r), ret;
+	/* With nothing to move yet the kernel says whether it ever will be: wrong ends, twice the same pipe. */
+	if (t->in_waits && !is_now(&t->in) && (ret = move_some(r, t, total)) != -EAGAIN) {
+		side_end(&t->in);
+		side_end(&t->out);
+		return moved(0, ret);
+	}
 	for (;;) {
 		if (done && !is_now(&t->in)) {
 			ret = 0;
@@ -193,14 +199,16 @@ long shim_tee(struct regs *r)
 	long ret;
 	side_begin(&ci, r, from, in, DirRead);
 	side_begin(&co, r, to, out, DirWrite);
-	do {
+	for (;;) {
+		const long a[6] = { ci.a[0], co.a[0], (long)A3(r), (long)A4(r) | SPLICE_F_NONBLOCK };
+		ret = blocking_syscall(getg(), __NR_tee, a);
+		if (ret != -EAGAIN)
+			break;
 		ret = side_wait(&ci);
 		ret = ret ? ret : side_wait(&co);
 		if (ret)
 			break;
-		const long a[6] = { ci.a[0], co.a[0], (long)A3(r), (long)A4(r) | SPLICE_F_NONBLOCK };
-		ret = blocking_syscall(getg(), __NR_tee, a);
-	} while (ret == -EAGAIN);
+	}
 	side_end(&ci);
 	side_end(&co);
 	return is_for_kernel(&ci, ret) || is_for_kernel(&co, ret) ? shim_may_block(r) : moved(0, ret);

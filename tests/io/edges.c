@@ -180,6 +180,36 @@ static void parts(void)
     parts_on("Unix record", p[0], p[1]);
 }
 
+/* Calls that are refused at once although nobody comes and nothing is there. */
+static void refused(void)
+{
+    int p[2];
+    struct sockaddr_in a;
+    struct iovec v = { good, 4 };
+    CHECK(pipe(p) == 0);
+    say("preadv2 with an unknown flag", preadv2(p[0], &v, 1, -1, 0x40000000));
+    say("pwritev2 with an unknown flag", pwritev2(p[1], &v, 1, -1, 0x40000000));
+    say("preadv2 of a pipe at 0", preadv2(p[0], &v, 1, 0, 0));
+    say("tee to the same pipe", tee(p[0], p[1], 10, 0));
+    say("splice to the same pipe", splice(p[0], NULL, p[1], NULL, 10, 0));
+    int q[2];
+    CHECK(pipe(q) == 0);
+    say("tee from the wrong end", tee(p[1], q[1], 10, 0));
+    say("splice from the wrong end", splice(p[1], NULL, q[1], NULL, 10, 0));
+    say("splice to the wrong end", splice(p[0], NULL, q[0], NULL, 10, 0));
+    close(q[0]), close(q[1]);
+    say("pwritev2", pwritev2(p[1], &v, 1, -1, 0));
+    say("preadv2", preadv2(p[0], &v, 1, -1, 0));
+    close(p[0]), close(p[1]);
+    int l = listen_tcp(&a, 4);
+    say("accept4 with an unknown flag", accept4(l, NULL, NULL, 0x12345));
+    close(l);
+    say("accept4 on nothing", accept4(l, NULL, NULL, 0x12345));
+    l = socket(AF_INET, SOCK_STREAM, 0);
+    say("accept without listen", accept(l, NULL, NULL));
+    close(l);
+}
+
 /* --- poll and select --- */
 
 static void *writes_later(void *arg)
@@ -402,6 +432,7 @@ int main(void)
     join(start(nothing, NULL));
     zeros();
     parts();
+    refused();
     polls();
     selects();
     flags();
