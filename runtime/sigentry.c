@@ -260,6 +260,7 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 	enum where w = where_is(m, uc, &c);
 	bool bell = unlikely(sig == preempt_signal && control_rings(info));
 	if (w == Foreign) {
+		die_if_gs_is_lost(); /* it may look like a kernel thread that is not ours */
 		if (!bell)
 			foreign(sig, info, uc);
 		return;

@@ -76,7 +76,7 @@ def test_rows_agree(t):
                 raise harness.Failure(f"G{g} ran on P{a['P']} from {b} to {e}, but the P had others: "
                                       f"{[s for s in on[a['P']] if s[0] < e and s[1] > b]}")
             checked += 1
-    t.check(checked > 100, f"{checked} intervals")
+    t.check(checked > 10, f"{checked} intervals")
 
 
 def test_everything_is_in_the_file(t):
