@@ -3,7 +3,9 @@
  * Three "processes" of the format: the P's, the G's and the M's of the program, a row for each. A row of a G is a sequence of
  * what it did (running, runnable, waiting for what, which system call), one of a P of which G had it. All is written
  * in the order of time as it is heard, so that a trace of any length takes no memory here; names come last. A flow leads
- * from who readied a G to the beginning of its time as runnable: both ends are written at once, so that none is alone.
+ * from who readied a G to the beginning of its time as runnable: both ends are written at once, so that none is alone. Its end
+ * has the time and the place in the file just before that interval, and binds to the next one; "bp":"e", the one that
+ * encloses it, would be the wait that ends at the same time, for chrome://tracing at least.
  */
 #include "tracejson.h"
 #include "../arch/x86_64/sysname.h"
@@ -200,7 +202,7 @@ static void on_ready(void *ctx, struct trace_g *by, struct trace_g *g, uint64_t 
 		return;
 	unsigned long id = ++j->flows;
 	event(j, 's', PidG, by->goid, ticks, ",\"name\":\"ready\",\"cat\":\"flow\",\"id\":%lu", id);
-	event(j, 'f', PidG, g->goid, ticks, ",\"name\":\"ready\",\"cat\":\"flow\",\"id\":%lu,\"bp\":\"e\"", id);
+	event(j, 'f', PidG, g->goid, ticks, ",\"name\":\"ready\",\"cat\":\"flow\",\"id\":%lu", id);
 }
 
 /* --- P's and M's --- */

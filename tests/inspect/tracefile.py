@@ -25,7 +25,7 @@ class Trace:
             self.errors.append(f"{text}: {event}" if event else text)
 
     def check(self):
-        last, open_rows, flows = {}, defaultdict(list), defaultdict(list)
+        last, open_rows, flows, ends = {}, defaultdict(list), defaultdict(list), {}
         for e in self.events:
             ph = e.get("ph")
             if ph not in PHASES:
@@ -53,6 +53,9 @@ class Trace:
                 if open_rows[row]:
                     self.bad(f"nested in {open_rows[row][-1]}", e)
                 open_rows[row].append(e)
+                end = ends.pop(row, None)
+                if end and (end["ts"] != ts or e["name"] != "runnable"):
+                    self.bad(f"flow leads to {e}", end)
             elif ph == "E":
                 if not open_rows[row]:
                     self.bad("E without B", e)
@@ -64,24 +67,22 @@ class Trace:
                     self.bad("flow without id or cat", e)
                 else:
                     flows[e["cat"], e["name"], e["id"]].append(e)
+                if ph == "f":
+                    if "bp" in e or row in ends:
+                        self.bad("flow's end does not bind to an interval of its own", e)
+                    ends[row] = e
         for row, left in open_rows.items():
             for e in left:
                 self.bad("B without E", e)
-        for key, ends in flows.items():
-            if [e["ph"] for e in ends] != ["s", "f"]:
-                self.bad(f"flow {key} has not one start and one end", ends)
+        for e in ends.values():
+            self.bad("flow ends in no interval", e)
+        for key, both in flows.items():
+            if [e["ph"] for e in both] != ["s", "f"]:
+                self.bad(f"flow {key} has not one start and one end", both)
         self.flows = [(s, f) for s, f in flows.values()]
         for row in self.rows:
             if row not in self.names:
                 self.bad(f"row {row} has no name")
-        self.check_flows()
-
-    def check_flows(self):
-        """An end is bound to the interval it lies in: there must be one."""
-        begins = {row: {round(b, 3) for b, *_ in spans} for row, spans in self.rows.items()}
-        for _, f in self.flows:
-            if round(f["ts"], 3) not in begins.get((f["pid"], f["tid"]), ()):
-                self.bad("flow ends in no interval", f)
 
     def goroutines(self):
         return sorted(tid for pid, tid in self.rows if pid == PID_G)
