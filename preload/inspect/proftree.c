@@ -126,10 +126,17 @@ static bool at_syscall(const struct target *t, uintptr_t pc)
 	return target_read(t, pc - 2, code, sizeof(code)) && (!memcmp(code, insn, 2) || !memcmp(code + 2, insn, 2));
 }
 
+static bool in_vdso(const struct target *t, uintptr_t pc)
+{
+	const struct mapping *m = target_mapping(t, pc);
+	return m && !strcmp(m->path, "[vdso]");
+}
+
 /* Several samples may have one stack, which the first of them has changed then. */
 static void fold_stack(const struct target *t, struct prof_sample *x, uintptr_t *pc)
 {
-	uint32_t n = 0;
+	/* preloom reads the clock there, too. */
+	uint32_t n = x->npc > 1 && (is_ours(t, pc[1]) || is_mark(pc[1])) && in_vdso(t, pc[0]);
 	while (n < x->npc && (is_ours(t, pc[n]) || is_mark(pc[n])))
 		n++;
 	if (!n)
