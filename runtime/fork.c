@@ -90,6 +90,8 @@ void fork_child(bool locked)
 	else
 		alloc_after_vfork();
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
+	g->cputicks = 0;
+	g->run_start = arch_cputicks();
 	m->spinning = false;
 	store_rlx(&m->kicked, 0);
 	store_rlx(&m->oldp, NULL);

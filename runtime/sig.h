@@ -54,6 +54,7 @@ struct gsig {
 	uint64_t saved;	       /* mask to restore after sigsuspend, ppoll, pselect, epoll_pwait */
 	bool saved_set;
 	bool exiting;		   /* takes no signal any more */
+	bool owner;		   /* of a descriptor's signals; it is wired */
 	bool refused;		   /* seccomp trapped the call that a shim makes for it; only its own M looks */
 	int refused_err;	   /* the filter's word, for si_errno */
 	uint32_t refused_arch;

@@ -16,6 +16,11 @@
 #include "sigframe.h"
 #include "sigimpl.h"
 
+/* What the kernel knows; it forgets all other bits, by which programs find out what it supports. */
+#define SA_TAGBITS 0x800u
+#define SA_KNOWN                                                                                                          \
+	((uint64_t)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART) |                   \
+	 (uint32_t)SA_NODEFER | (uint32_t)SA_RESETHAND | SA_TAGBITS)
 #define SA_KEPT ((uint64_t)(SA_NOCLDSTOP | SA_NOCLDWAIT))
 
 static struct ksigaction actions[NSIG_ALL + 1];
@@ -134,6 +139,7 @@ bool sig_action_set(int sig, const struct ksigaction *sa, struct ksigaction *old
 	if (sa) {
 		actions[sig] = *sa;
 		actions[sig].mask &= ~SIG_UNBLOCKABLE;
+		actions[sig].flags &= SA_KNOWN;
 		/* One handler for another changes nothing in the kernel. */
 		if (!(ours & sigbit(sig)) || !is_handler(sa) || (old->flags ^ sa->flags) & SA_KEPT)
 			install(sig);

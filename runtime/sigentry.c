@@ -230,9 +230,35 @@ static bool of_the_caller(int sig, const struct ksiginfo *info)
 	return (sig == SIGPIPE || sig == SIGXFSZ) && info->code == CODE_USER && info->pid == sig_pid;
 }
 
+/* For CPU time that has been used: the kernel prefers the thread that used it, and profilers rely on that. */
+static bool of_cpu_time(int sig, const struct ksiginfo *info)
+{
+	return (sig == SIGPROF || sig == SIGVTALRM || sig == SIGXCPU) && info->code == CODE_KERNEL;
+}
+
+/* A descriptor's signal that arrived at the kernel thread of the G that asked for it (fcntl with F_OWNER_TID). */
+static bool of_a_descriptor(int sig, const struct ksiginfo *info)
+{
+	if (sig == SIGIO || sig == SIGURG)
+		return info->code > 0;
+	return sig >= SIGRTMIN && info->code > 0 && info->code < CODE_KERNEL;
+}
+
+/* NULL: the process. */
+static struct g *meant_for(struct m *m, int sig, const struct ksiginfo *info)
+{
+	struct g *g = m->curg;
+	if (of_the_caller(sig, info))
+		return g;
+	if (of_cpu_time(sig, info) && g && !g->sig.exiting && !(atomic_load(&g->sig.mask) & sigbit(sig)))
+		return g;
+	g = m->lockedg;
+	return g && g->sig.owner && of_a_descriptor(sig, info) ? g : NULL;
+}
+
 static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 {
-	struct g *to = of_the_caller(sig, info) ? m->curg : NULL;
+	struct g *to = meant_for(m, sig, info);
 	info->signo = sig;
 	if (sig_timer_merged(info) || inbox_put(to, info))
 		return;

@@ -37,6 +37,7 @@
 
 /* si_code values (asm-generic/siginfo.h has them, but also a siginfo_t) */
 #define CODE_USER 0
+#define CODE_KERNEL 0x80
 #define CODE_SECCOMP 1 /* of SIGSYS */
 #define CODE_QUEUE (-1)
 #define CODE_TIMER (-2)

@@ -71,7 +71,7 @@ void sig_g_init(struct g *child, struct g *parent)
 {
 	store_rlx(&child->sig.mask, load_rlx(&parent->sig.mask));
 	child->sig.alt_flags = SS_DISABLE;
-	child->sig.exiting = false;
+	child->sig.exiting = child->sig.owner = false;
 }
 
 void sig_g_exit(struct g *g)

@@ -24,7 +24,6 @@
 #define NO_TIMER (-1)
 #define ITIMER_ID (-2)
 #define ITIMER_REAL 0
-#define CODE_KERNEL 0x80
 #define MAX_OVERRUN 0x7fffffff
 #define CLOCK_MONOTONIC 1
 #define CLOCK_THREAD_CPUTIME_ID 3

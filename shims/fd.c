@@ -280,6 +280,11 @@ long shim_fcntl(struct regs *r)
 	case F_OFD_SETLK:
 	case F_SETLEASE:
 		return shim_may_block(r); /* may ask a file server */
+	case F_SETOWN:
+	case F_GETOWN:
+	case F_SETOWN_EX:
+	case F_GETOWN_EX:
+		return shim_owner(r);
 	default:
 		return shim_raw(r);
 	}

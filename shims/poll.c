@@ -239,6 +239,12 @@ static long count_poll(const struct pollset *s, void *arg)
 	return n;
 }
 
+/* As in the kernel, a signal that the call lets through ends it even if it does not wait; unless something is ready. */
+long polled_once(long ret)
+{
+	return ret == 0 && sig_deliverable(getg()) ? -ERESTARTNOHAND : ret;
+}
+
 /* deadline: 0 none; < 0: do not wait. */
 static long poll_until(struct regs *r, int64_t deadline)
 {
@@ -246,7 +252,7 @@ static long poll_until(struct regs *r, int64_t deadline)
 	size_t n = (unsigned)A2(r);
 	struct pollset s;
 	if (deadline < 0)
-		return kernel_poll((const void *)ufds, n);
+		return polled_once(kernel_poll((const void *)ufds, n));
 	if (n > POLLSET_MAX)
 		return IO_HANDOFF;
 	pollset_init(&s, n);

@@ -46,6 +46,7 @@ long polltimeout_read(struct polltimeout *t, uintptr_t ptr, bool usec);
 void polltimeout_update(const struct polltimeout *t);
 
 /* The signal mask of ppoll and the like. */
+long polled_once(long ret);
 long sigmask_begin(uintptr_t mask, size_t size);
 long sigmask_end(bool swapped, long ret);
 

@@ -164,7 +164,7 @@ static long select_until(struct regs *r, const struct polltimeout *t)
 		if (t->ns == 0) {
 			ret = kernel_poll(s.p, s.n);
 			if (ret >= 0)
-				ret = count_select(&s, NULL);
+				ret = polled_once(count_select(&s, NULL));
 		} else {
 			ret = pollset_wait(&s, t->deadline, count_select, NULL);
 		}

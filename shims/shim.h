@@ -82,6 +82,7 @@ long clone_by_foreign(struct regs *r);
 
 extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall(); set at activation */
 void cred_signalled(int sig);
+long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads */
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 const char *cred_prctl_wires(int option); /* why; NULL: it does not */
 
