@@ -17,6 +17,7 @@
 enum { PidP = 1, PidG = 2, PidM = 3 };
 
 #define MAX_M 65536
+#define P_NAME 48
 #define FLOW_ROOM 1024 /* a flow, and the interval that it leads to */
 #define COUNTER_NS 100000 /* how often the numbers of G's by state are written */
 
@@ -27,6 +28,7 @@ struct tracejson {
 	uint64_t limit, written, dropped, flows;
 	bool first;
 	bool p_open[MAXPROCS];
+	char p_name[MAXPROCS][P_NAME]; /* of the open interval */
 	uint8_t m_seen[MAX_M]; /* 1: has a row; 2: an interval is open */
 	long count[NLife];
 	double counted_us;
@@ -110,6 +112,22 @@ static const char *reason(uint32_t why)
 	return why < NWaitReason && names[why] ? names[why] : "waiting";
 }
 
+/* What an interval of it is called: at its begin, and at its end too, as some readers match them by it. */
+static const char *interval(const struct trace_g *g, char *buf, size_t size)
+{
+	switch (g->life) {
+	case LifeRunning:
+		return "running";
+	case LifeRunnable:
+		return "runnable";
+	case LifeSyscall:
+		return sysname((int)g->why);
+	default:
+		snprintf(buf, size, "wait: %s", reason(g->why));
+		return buf;
+	}
+}
+
 static void begin_waiting(struct tracejson *j, const struct trace_g *g, uint64_t ticks)
 {
 	static const char wait[] = ",\"name\":\"wait: %s\",\"cat\":\"wait\",\"cname\":\"thread_state_sleeping\"";
@@ -190,7 +208,8 @@ static void on_end(void *ctx, struct trace_g *g, uint64_t ticks)
 	struct tracejson *j = ctx;
 	j->count[g->life]--;
 	if (g->user == j) {
-		event(j, 'E', PidG, g->goid, ticks, "%s", "");
+		char name[64];
+		event(j, 'E', PidG, g->goid, ticks, ",\"name\":\"%s\"", interval(g, name, sizeof(name)));
 		g->user = &in_file;
 	}
 }
@@ -210,12 +229,13 @@ static void on_ready(void *ctx, struct trace_g *by, struct trace_g *g, uint64_t 
 static void on_p_begin(void *ctx, int p, struct trace_g *g, uint64_t ticks)
 {
 	struct tracejson *j = ctx;
-	char name[GNAME_LEN + 1];
+	char name[GNAME_LEN + 1], *what = j->p_name[p];
 	j->p_open[p] = !full(j);
-	if (j->p_open[p])
-		event(j, 'B', PidP, (uint64_t)p, ticks, ",\"name\":\"G%lu%s%s\",\"cat\":\"run\",\"args\":{\"G\":%lu}",
-		      (unsigned long)g->goid, g->name[0] ? " " : "", plain(g->name, name, sizeof(name)),
-		      (unsigned long)g->goid);
+	if (!j->p_open[p])
+		return;
+	snprintf(what, P_NAME, "G%lu%s%s", (unsigned long)g->goid, g->name[0] ? " " : "", plain(g->name, name, sizeof(name)));
+	event(j, 'B', PidP, (uint64_t)p, ticks, ",\"name\":\"%s\",\"cat\":\"run\",\"args\":{\"G\":%lu}", what,
+	      (unsigned long)g->goid);
 }
 
 static void on_p_end(void *ctx, int p, uint64_t goid, uint64_t since, uint64_t ticks)
@@ -224,7 +244,7 @@ static void on_p_end(void *ctx, int p, uint64_t goid, uint64_t since, uint64_t t
 	(void)goid;
 	(void)since;
 	if (j->p_open[p])
-		event(j, 'E', PidP, (uint64_t)p, ticks, "%s", "");
+		event(j, 'E', PidP, (uint64_t)p, ticks, ",\"name\":\"%s\"", j->p_name[p]);
 	j->p_open[p] = false;
 }
 
@@ -249,7 +269,7 @@ static void m_interval(struct tracejson *j, const struct feed_event *e, bool awa
 		event(j, 'B', PidM, (uint64_t)e->m, e->ticks, ",\"name\":\"awake\",\"cat\":\"M\",\"args\":{\"P\":%d}", e->p);
 		*seen = 3;
 	} else if (!awake && *seen & 2) {
-		event(j, 'E', PidM, (uint64_t)e->m, e->ticks, "%s", "");
+		event(j, 'E', PidM, (uint64_t)e->m, e->ticks, ",\"name\":\"awake\"");
 		*seen = 1;
 	}
 }
@@ -334,7 +354,7 @@ bool tracejson_finish(struct tracejson *j, struct tracemodel *tm, const struct t
 	const struct trace_sums *sums = tracemodel_sums(tm);
 	for (int m = 0; m < MAX_M; m++)
 		if (j->m_seen[m] & 2)
-			event(j, 'E', PidM, (uint64_t)m, sums->last_ticks, "%s", "");
+			event(j, 'E', PidM, (uint64_t)m, sums->last_ticks, ",\"name\":\"awake\"");
 	name_process(j, PidP, "P's");
 	name_process(j, PidG, "goroutines (threads of the program)");
 	name_process(j, PidM, "M's (kernel threads)");

@@ -43,7 +43,7 @@ class Trace:
             if not isinstance(ts, (int, float)) or ts < 0:
                 self.bad("no time", e)
                 continue
-            if ph != "E" and not e.get("name"):
+            if not e.get("name"):
                 self.bad("no name", e)
             if ph in "BEi" and ts < last.get(row, 0):
                 self.bad(f"time goes back from {last[row]}", e)
@@ -61,6 +61,8 @@ class Trace:
                     self.bad("E without B", e)
                 else:
                     b = open_rows[row].pop()
+                    if e.get("name") != b["name"]:
+                        self.bad(f"not the end of {b}", e)
                     self.rows[row].append((b["ts"], ts, b["name"], b.get("args", {})))
             elif ph in "sf":
                 if "id" not in e or "cat" not in e:
