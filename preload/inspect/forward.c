@@ -12,7 +12,10 @@
 #include "forward.h"
 #include "command.h"
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,11 +44,17 @@ static _Noreturn void bear_witness(int question)
 
 static bool came_to_the_group(unsigned char sig)
 {
+	static atomic_flag asking = ATOMIC_FLAG_INIT;
 	unsigned char came = 0;
 	if (witness < 0 || getpgid(child) != getpgid(0))
 		return false;
 	setpgid(0, getpgid(0)); /* changes nothing: see above */
-	return send(witness, &sig, 1, MSG_NOSIGNAL) == 1 && recv(witness, &came, 1, 0) == 1 && came;
+	/* Another thread's handler may be asking, about another signal: it blocks all signals, and comes to its end. */
+	while (atomic_flag_test_and_set(&asking))
+		sched_yield();
+	bool yes = send(witness, &sig, 1, MSG_NOSIGNAL) == 1 && recv(witness, &came, 1, 0) == 1 && came;
+	atomic_flag_clear(&asking);
+	return yes;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *unused)
