@@ -1,5 +1,5 @@
-/* cpu_time.c: ITIMER_PROF, ITIMER_VIRTUAL and RLIMIT_CPU signal the thread that uses the time, not one that sleeps; a child's
- * begins at 0; and small things about masks: a call that does not wait, but lets a signal through, is ended by it; flags that nobody knows are forgotten. */
+/* cpu_time.c: ITIMER_PROF and ITIMER_VIRTUAL signal the thread that uses the time, not one that sleeps; RLIMIT_CPU; a child's CPU
+ * clock begins at 0; and small things about masks: a call that does not wait, but lets a signal through, is ended by it; flags that nobody knows are forgotten. */
 #include "check.h"
 #include <poll.h>
 #include <signal.h>
@@ -60,14 +60,14 @@ static void limit(void)
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        struct rlimit l = {1, 2};
-        in_burner = stop = 0;
+        struct rlimit l = {1, 3};
+        hits = stop = 0;
         signal(SIGXCPU, handler);
         CHECK0(setrlimit(RLIMIT_CPU, &l));
         pthread_t t = start(burn, NULL);
-        for (int i = 0; i < 2000 && !in_burner; i++)
+        for (int i = 0; i < 2000 && !hits; i++)
             usleep(10000);
-        printf("SIGXCPU: %d\n", in_burner > 0);
+        printf("SIGXCPU: %d\n", hits > 0);
         fflush(stdout);
         join(t);
     }
