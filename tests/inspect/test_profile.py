@@ -236,7 +236,7 @@ def test_not_through_a_link(t):
 
 
 def test_the_program_notices_nothing(t):
-    p = t.start(t.compile("sigprof.c"), 6, procs=2)
+    p = t.start(t.compile("sigprof.c"), 12, procs=2)
     tools = [subprocess.Popen([harness.PRELOOM, "profile", "--type", kind, "--seconds", "2", "--rate", rate, "-o",
                                os.path.join(t.dir, kind + ".pb.gz"), str(p.pid)], stderr=subprocess.PIPE)
              for kind, rate in (("cpu", "1000"), ("wall", "500"), ("block", "1"), ("mutex", "1"), ("threads", "1"))]
