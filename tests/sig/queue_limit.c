@@ -217,7 +217,7 @@ static void ended(void)
 /* What the kernel has accepted arrives, whatever the process itself has queued. */
 static void from_outside(void)
 {
-    int in[2], n, go = 1;
+    int in[2], n = 0, go = 1;
     siginfo_t info;
     CHECK0(pipe(in));
     int own = fill();
