@@ -37,7 +37,7 @@ static void child(int how)
 
 static void once(int how)
 {
-    int status;
+    int status = 0;
     pid_t pid = fork();
     if (pid == 0)
         child(how);
@@ -62,7 +62,7 @@ static void all(void)
 
 int main(void)
 {
-    int status;
+    int status = 0;
     pid_t pid = fork();
     if (pid == 0)
         all();
