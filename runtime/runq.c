@@ -48,7 +48,14 @@ void globrunq_put_batch_locked(struct gqueue *q)
 	store_rel(&sched.runqsize, sched.runq.n);
 }
 
-/* Takes a P's fair share of the global queue (at most max, if not 0): one to run, the rest to the ring. */
+/* It gave its P away because its slice was over, so it will use up the next one too. */
+static bool computes(const struct g *g)
+{
+	return load_rlx(&g->preempt);
+}
+
+/* Takes a P's fair share of the global queue (at most max, if not 0): one to run, the rest to the ring. Of those that compute
+ * it takes one and leaves the others where they are, so that what is woken meanwhile comes before them. */
 struct g *globrunq_get_locked(struct p *pp, uint32_t max)
 {
 	uint32_t n = sched.runq.n;
@@ -65,7 +72,7 @@ struct g *globrunq_get_locked(struct p *pp, uint32_t max)
 		share = RUNQ_LEN / 2;
 	struct g *first = gqueue_pop(&sched.runq);
 	pp->nglobal++;
-	while (--share > 0)
+	while (--share > 0 && !computes(first) && !computes(sched.runq.head))
 		runq_put(pp, gqueue_pop(&sched.runq), false);
 	store_rel(&sched.runqsize, sched.runq.n);
 	return first;

@@ -60,6 +60,43 @@ START_TEST(expired_timers_are_local_work)
 }
 END_TEST
 
+/* G's that compute stay in the global queue: one that is woken while the first of them runs goes before the second. */
+START_TEST(who_is_woken_goes_before_who_computes)
+{
+	fake_start(1);
+	struct g *computing[3], *woken = unit_runnable();
+	for (int i = 0; i < 3; i++) {
+		computing[i] = unit_runnable();
+		store_rlx(&computing[i]->preempt, 1);
+		globally(computing[i]);
+	}
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), computing[0]);
+	runq_put(&allp[0], woken, false);
+	ck_assert_ptr_eq(unit_take(), woken);
+	ck_assert_ptr_eq(unit_take(), computing[1]);
+	globally(woken);
+	ck_assert_ptr_eq(unit_take(), computing[2]);
+	ck_assert_ptr_eq(unit_take(), woken);
+}
+END_TEST
+
+START_TEST(who_computes_ends_a_share)
+{
+	fake_start(1);
+	struct g *g[4];
+	for (int i = 0; i < 4; i++) {
+		g[i] = unit_runnable();
+		store_rlx(&g[i]->preempt, i == 2);
+		globally(g[i]);
+	}
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), g[0]);
+	ck_assert_uint_eq(runq_size(&allp[0]), 1);
+	ck_assert_uint_eq(sched.runq.n, 2);
+}
+END_TEST
+
 START_TEST(a_timer_may_have_another_function)
 {
 	fake_start(1);
@@ -217,7 +254,7 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work,
-	  a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
+	  who_is_woken_goes_before_who_computes, who_computes_ends_a_share, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
 	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
 	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,
 	  then_it_sleeps_in_the_netpoller_till_the_next_timer, a_second_idle_m_sleeps_on_its_note)
