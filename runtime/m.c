@@ -111,7 +111,7 @@ void m_after_fork(struct m *self)
 {
 	free_ms = NULL;
 	sched.nm = 1;
-	sched.allm = self;
+	sched.firstm = sched.allm = self;
 	self->alllink = NULL;
 }
 
@@ -126,7 +126,7 @@ _Noreturn void m_retire(void)
 	checkdead_locked();
 	unlock(&sched.lock);
 	/* The process lives in its first kernel thread's name: that one only sleeps. */
-	while (m == &m0)
+	while (m == sched.firstm)
 		note_sleep(&m->park, -1);
 	prof_m_stop(m);
 	sys4(14, 2, &all, 0, 8); /* no signal on a stack that goes away */

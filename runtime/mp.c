@@ -319,10 +319,11 @@ void lockosthread(const char *why)
 	sysmon_start(); /* start_kernel_thread needs one that nothing was changed on */
 	g->wired_why = why;
 	g->wired_since = os_nanotime();
-	if (m == &m0 && g != main_g && wire_to_new_m(g)) {
+	if (m == sched.firstm && g != main_g && wire_to_new_m(g)) {
 		gosched();
 		return;
 	}
 	g->lockedm = m;
 	m->lockedg = g;
+	sig_m_wired(m);
 }

@@ -271,6 +271,7 @@ struct sched {
 	_Atomic int32_t nmblocked; /* M's in blocking calls without a P */
 	_Atomic uint32_t nwaitm;   /* G's that wait for an M because the bound is reached */
 	_Atomic uint32_t maxm_warned;
+	struct m *firstm; /* has the process's first kernel thread; never ends */
 	struct m *allm;
 	struct m *_Atomic newm; /* M's that sysmon is to start, because who needs them is wired */
 	struct g *gfree;

@@ -184,7 +184,7 @@ static enum sent send_locked(struct g *to, const struct ksiginfo *info, bool acc
 	}
 	if (acts_at_once(to, sig))
 		return SentDefault;
-	if (sig_realmask() & bit)
+	if (sig_kept() & bit)
 		return SentKept;
 	if (!sigq_add(p, info, accepted))
 		return SentFull;

@@ -83,6 +83,8 @@ void sig_init(const struct sig_config *c); /* at activation, single-threaded, M 
 bool sig_m_alloc(struct m *m);		   /* its signal stack; false: no memory */
 void sig_m_free(struct m *m);
 void sig_m_init(struct m *m);		   /* on the new M itself */
+void sig_m_wired(struct m *m);		   /* on the M, to which a G was wired just now */
+uint64_t sig_realmask(const struct m *m); /* what an M's kernel thread blocks while the program runs */
 void sig_g_init(struct g *child, struct g *parent);
 void sig_g_exit(struct g *g);
 void sig_fork_prepare(void); /* takes siglock; real signals are blocked around a fork */

@@ -43,7 +43,7 @@ static _Noreturn void enter_handlers(struct kuc *c, struct g *g, struct sigdeliv
 			more = sig_next(g, d);
 		}
 		c->stack = arch_sig_mstack();
-		c->sigmask = sig_realmask();
+		c->sigmask = sig_realmask(getm());
 		arch_sig_commit(c, &g->inshim);
 		more = sig_told(g) && sig_next(g, d);
 	}
@@ -149,7 +149,7 @@ _Noreturn __attribute__((used)) void sig_return(struct kuc *uc)
 			preempt_park();
 		uc->ip = sig_cfg.resume_ip(uc->ip);
 		uc->stack = arch_sig_mstack();
-		uc->sigmask = sig_realmask();
+		uc->sigmask = sig_realmask(getm());
 		arch_sig_commit(uc, &g->inshim);
 	}
 }

@@ -265,7 +265,10 @@ static void take_in(struct m *m, int sig, struct ksiginfo *info, struct kuc *uc)
 	sig_timer_dropped(info);
 	/* Full: the kernel keeps it. The M blocks the signal until somebody empties the inbox and kicks all M's. */
 	sig_inbox_overflowed();
-	sys4(__NR_rt_tgsigqueueinfo, sig_pid, m->procid, sig, info);
+	if (sig_realmask(m) & sigbit(sig)) /* it came before the M blocked it */
+		sys3(__NR_rt_sigqueueinfo, sig_pid, sig, info);
+	else
+		sys4(__NR_rt_tgsigqueueinfo, sig_pid, m->procid, sig, info);
 	uc->sigmask |= sigbit(sig);
 }
 
@@ -300,8 +303,8 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 	world_answer(m);
 	ending_hold(m);
 	if (!sig_inbox_overflown()) /* else two signals would unblock each other for ever */
-		uc->sigmask = sig_realmask();
-	if (!kick && (sig_realmask() & sigbit(sig))) { /* this M did not block it yet */
+		uc->sigmask = sig_realmask(m);
+	if (!kick && (sig_kept() & sigbit(sig))) { /* this M did not block it yet */
 		info->signo = sig;
 		sig_give_back(info);
 		return;

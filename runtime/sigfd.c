@@ -25,9 +25,18 @@ struct dirent64 {
 static _Atomic uint64_t wanted; /* by a signalfd, perhaps */
 static _Atomic uint64_t kept;
 
-uint64_t sig_realmask(void)
+uint64_t sig_kept(void)
 {
 	return load_acq(&kept);
+}
+
+/* Real-time signals come to the first kernel thread alone: of two that the kernel had in its queue, taken by two M's at once,
+ * the second might be put into ours before the first. The M of a wired G takes its own: the kernel may send them to just
+ * this thread (a timer of its CPU time, a descriptor that it owns). */
+uint64_t sig_realmask(const struct m *m)
+{
+	uint64_t others = m == sched.firstm || m->lockedg ? 0 : SIG_REALTIME & ~sigbit(preempt_signal);
+	return load_acq(&kept) | others;
 }
 
 static bool all_block(uint64_t bit)
@@ -74,6 +83,8 @@ void sig_unkeep(uint64_t set)
 		return;
 	atomic_fetch_and(&kept, ~set);
 	sys4(__NR_rt_sigprocmask, SIG_UNBLOCK, &set, 0, 8);
+	if (sig_realmask(getm()) & set) /* those that come later */
+		sig_kick(sched.firstm);
 }
 
 /* What is pending at the calling G or the process already, for the kernel to keep. */

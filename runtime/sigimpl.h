@@ -18,6 +18,7 @@
 #define HANDLER_DFL 0
 #define HANDLER_IGN 1
 #define SIGALL (~0ULL)
+#define SIG_REALTIME (~0ULL << 33) /* those that glibc leaves to the program */
 #define SIG_UNBLOCKABLE (sigbit(SIGKILL) | sigbit(SIGSTOP))
 /* Raised by an instruction; the kernel's own order of delivery puts them first. */
 #define SIG_SYNC                                                                                    \
@@ -98,7 +99,7 @@ bool sig_next(struct g *g, struct sigdelivery *d);
 bool sig_forced(struct g *g, int sig, const struct ksiginfo *info, struct sigdelivery *d);
 bool sig_take_waited(struct g *g, uint64_t set, struct ksiginfo *info);
 void sig_retarget(uint64_t set); /* signals of the process that the calling G will not take */
-uint64_t sig_realmask(void);
+uint64_t sig_kept(void); /* signals that stay in the kernel: no M takes them, see sigfd.c */
 bool sig_told(struct g *g); /* empties the inbox; must g look at its signals? */
 void sig_inbox_overflowed(void);
 bool sig_inbox_overflown(void); /* since then it was not empty */

@@ -15,7 +15,7 @@ uint64_t sig_setmask(struct g *g, uint64_t mask)
 		return old;
 	/* seq_cst: pairs with sigq_add */
 	atomic_exchange(&g->sig.mask, mask);
-	if (unlikely(old & ~mask & sig_realmask()))
+	if (unlikely(old & ~mask & sig_kept()))
 		sig_unkeep(old & ~mask);
 	uint64_t pending = sig_pending_set(g);
 	if (likely(!pending))

@@ -64,7 +64,12 @@ void sig_m_init(struct m *m)
 		return;
 	struct kstack st = { .sp = (uintptr_t)m->sigstack, .size = m->sigstack_size };
 	sys2(__NR_sigaltstack, &st, 0);
-	real_mask(SIG_SETMASK, sig_realmask(), NULL);
+	real_mask(SIG_SETMASK, sig_realmask(m), NULL);
+}
+
+void sig_m_wired(struct m *m)
+{
+	real_mask(SIG_SETMASK, sig_realmask(m), NULL);
 }
 
 void sig_g_init(struct g *child, struct g *parent)
@@ -163,5 +168,5 @@ void sig_after_exec_failed(struct g *g)
 		if (!sig_kicked(getm(), info.signo, &info))
 			sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
 	permit_kicks(getm());
-	real_mask(SIG_SETMASK, sig_realmask(), NULL);
+	real_mask(SIG_SETMASK, sig_realmask(getm()), NULL);
 }

@@ -406,5 +406,5 @@ void sig_timer_drop(struct sigtimer *t)
 /* -1: only the kernel knows, since the signal stays there. */
 int sig_timer_overrun(const struct sigtimer *t)
 {
-	return sig_realmask() & sigbit(t->sig) ? -1 : load_rlx(&t->overrun);
+	return sig_kept() & sigbit(t->sig) ? -1 : load_rlx(&t->overrun);
 }

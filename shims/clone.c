@@ -86,9 +86,10 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	else
 		fork_prepare();
 	long pid = sys5(nr, a1, a2, a3, a4, a5);
-	if (pid == 0)
+	if (pid == 0) {
 		fork_child(!vfork);
-	else if (!vfork)
+		mask = sig_realmask(getm()); /* of the first kernel thread, which this one was not, perhaps */
+	} else if (!vfork)
 		fork_parent();
 	restore_signals(mask); /* the mask is the M's, and exitsyscall may change that */
 	if (pid != 0 && vfork)

@@ -78,9 +78,9 @@ long shim_rt_sigpending(struct regs *r)
 	if (A2(r) > 8)
 		return -EINVAL;
 	sig_drain();
-	uint64_t set = sig_pending_set(g), real = sig_realmask();
-	if (real) {
-		uint64_t kernels;
+	uint64_t set = sig_pending_set(g);
+	if (sig_kept()) {
+		uint64_t kernels, real = sig_realmask(getm());
 		sys4(__NR_rt_sigprocmask, SIG_SETMASK, &real, 0, 8);
 		sys2(__NR_rt_sigpending, &kernels, 8);
 		set |= kernels;

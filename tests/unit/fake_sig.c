@@ -14,6 +14,11 @@ void sig_m_free(struct m *m)
 	(void)m;
 }
 
+void sig_m_wired(struct m *m)
+{
+	(void)m;
+}
+
 void sig_kick(struct m *m)
 {
 	if (load_rlx(&m->look))

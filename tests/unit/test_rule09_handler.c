@@ -14,7 +14,6 @@
 extern struct sig_config sig_cfg;
 extern int sig_pid;
 void sigq_init(void);
-uint64_t sig_realmask(void);
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);
 _Noreturn void sig_return(struct kuc *uc);
 
@@ -105,7 +104,7 @@ START_TEST(mask_and_alternate_stack_of_the_m_stay)
 	program(1);
 	store_rlx(&main_g->sig.mask, 0xe00);
 	kick();
-	ck_assert_uint_eq(uc.sigmask, sig_realmask());
+	ck_assert_uint_eq(uc.sigmask, sig_realmask(getm()));
 	ck_assert_uint_eq(uc.stack.sp, altstack.sp);
 	ck_assert_uint_eq(uc.stack.size, altstack.size);
 	ck_assert_uint_eq(frame()->uc.sigmask, 0xe00); /* the G's own comes back with it */
@@ -155,7 +154,7 @@ START_TEST(it_returns_with_what_is_the_new_m_s)
 	ck_assert_uint_eq(committed.ip, PROGRAM);
 	ck_assert_uint_eq(committed.ax, 111);
 	ck_assert_uint_eq(committed.stack.sp, (uintptr_t)sigstack[1]);
-	ck_assert_uint_eq(committed.sigmask, sig_realmask());
+	ck_assert_uint_eq(committed.sigmask, sig_realmask(committed_on));
 	ck_assert_uint_eq(load_rlx(&main_g->sig.mask), 0xe00);
 }
 END_TEST
