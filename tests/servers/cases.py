@@ -162,7 +162,7 @@ def redis_benchmark_threads(stage):
 @case("memcached", "memcached", "libmemcached-tools")
 def memcached(stage):
     port = free_port()
-    server = stage.start(["memcached", "-p", port, "-U", 0, "-l", "127.0.0.1", "-t", 4, "-u", "root", "-c", 2000], under_test=True)
+    server = stage.start(["memcached", "-m", 1024, "-p", port, "-U", 0, "-l", "127.0.0.1", "-t", 4, "-u", "root", "-c", 2000], under_test=True)
     stage.wait_for_port(port, server)
     each, clients, rates = 100 * stage.seconds, 50, []
     for test in ("set", "get"):
