@@ -113,6 +113,7 @@ static void gosched_m(struct g *g)
 	store_rlx(&g->preempt, 1); /* sysmon does not take it for one that was woken; until execute */
 	g_setstatus(g, Grunning, Grunnable);
 	lock(&sched.lock);
+	getm()->p->gaveup = g;
 	globrunq_put_locked(g);
 	unlock(&sched.lock);
 	schedule();

@@ -234,6 +234,8 @@ struct p {
 	struct timerheap timers;
 	struct g *gfree; /* dead G's for reuse; owner only */
 	uint32_t ngfree;
+	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
+	struct g *gaveup; /* has just given this P away; owner only */
 	_Atomic bool pollnow; /* sysmon asks its M to look at the network although there are G's to run */
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
@@ -368,6 +370,7 @@ struct g *runq_get(struct p *pp, bool *inherit);
 bool runq_empty(const struct p *pp);
 struct g *runq_steal(struct p *pp, struct p *victim, bool steal_runnext);
 uint32_t runq_size(const struct p *pp);
+#define PASS_MAX 4 /* of npassed */
 void globrunq_put_locked(struct g *g);
 void globrunq_put_batch_locked(struct gqueue *q);
 struct g *globrunq_get_locked(struct p *pp, uint32_t max);

@@ -117,6 +117,7 @@ static void look_for_spinning(struct m *m, const struct kuc *c)
 		return;
 	store_rlx(&m->curg->preempt, 1);
 	m->p->nspun++;
+	m->p->npassed = PASS_MAX; /* the first in the queue may be what it spins for */
 }
 
 /* Replaces the frame that the kernel will return from by the program's context c, if there is something to do on top of it. */

@@ -8,6 +8,12 @@ static void globally(struct g *g)
 	unlock(&sched.lock);
 }
 
+static void give_away(void *unused)
+{
+	(void)unused;
+	gosched();
+}
+
 static void nothing(struct g *g, uint32_t seq)
 {
 	(void)g;
@@ -94,6 +100,85 @@ START_TEST(who_computes_ends_a_share)
 	ck_assert_ptr_eq(unit_take(), g[0]);
 	ck_assert_uint_eq(runq_size(&allp[0]), 1);
 	ck_assert_uint_eq(sched.runq.n, 2);
+}
+END_TEST
+
+static struct g *computing_on(int p)
+{
+	struct g *g = unit_runnable();
+	store_rlx(&g->preempt, 1);
+	g->lastp = &allp[p];
+	globally(g);
+	return g;
+}
+
+/* Its memory is in that CPU's caches. */
+START_TEST(who_computes_goes_on_where_it_ran)
+{
+	fake_start(2);
+	struct g *others = computing_on(1), *another = computing_on(1), *own = computing_on(0), *last = computing_on(1);
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), own);
+	ck_assert_ptr_eq(unit_take(), others);
+	own = computing_on(0);
+	ck_assert_ptr_eq(unit_take(), own);
+	ck_assert_ptr_eq(sched.runq.tail, last);
+	ck_assert_ptr_eq(unit_take(), another);
+	ck_assert_ptr_eq(unit_take(), last);
+	ck_assert_uint_eq(load_rlx(&sched.runqsize), 0);
+	globally(own);
+	ck_assert_ptr_eq(unit_take(), own);
+}
+END_TEST
+
+START_TEST(who_waits_for_another_cpu_does_not_wait_for_ever)
+{
+	fake_start(2);
+	struct g *others = computing_on(1), *own[PASS_MAX + 1];
+	for (int i = 0; i <= PASS_MAX; i++)
+		own[i] = computing_on(0);
+	store_rlx(&allp[0].schedtick, 1);
+	for (int i = 0; i < PASS_MAX; i++)
+		ck_assert_ptr_eq(unit_take(), own[i]);
+	ck_assert_ptr_eq(unit_take(), others);
+	ck_assert_ptr_eq(unit_take(), own[PASS_MAX]);
+}
+END_TEST
+
+START_TEST(who_gave_the_p_away_does_not_get_it_back_before_others)
+{
+	fake_start(2);
+	unit_spawn();
+	fake_on(&fake.ms[0]);
+	struct g *others = computing_on(1);
+	store_rlx(&allp[0].schedtick, 1);
+	fake_call(main_g, give_away, NULL);
+	ck_assert_ptr_eq(unit_curg(0), others);
+	ck_assert_ptr_eq(sched.runq.head, main_g);
+}
+END_TEST
+
+START_TEST(who_was_woken_is_not_passed_over)
+{
+	fake_start(2);
+	struct g *others = computing_on(1), *woken = unit_runnable(), *own;
+	globally(woken);
+	own = computing_on(0);
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), others);
+	ck_assert_ptr_eq(unit_take(), woken);
+	ck_assert_ptr_eq(unit_take(), own);
+}
+END_TEST
+
+START_TEST(every_61st_time_it_is_the_first)
+{
+	fake_start(2);
+	struct g *others = computing_on(1), *own = computing_on(0);
+	store_rlx(&allp[0].schedtick, SCHED_TICK_GLOBAL);
+	ck_assert_ptr_eq(unit_take(), others);
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), own);
 }
 END_TEST
 
@@ -254,7 +339,9 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work,
-	  who_is_woken_goes_before_who_computes, who_computes_ends_a_share, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
+	  who_is_woken_goes_before_who_computes, who_computes_ends_a_share, who_computes_goes_on_where_it_ran,
+	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
+	  who_was_woken_is_not_passed_over, every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
 	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
 	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,
 	  then_it_sleeps_in_the_netpoller_till_the_next_timer, a_second_idle_m_sleeps_on_its_note)
