@@ -31,6 +31,7 @@ int os_tgkill(int tid, int sig);
 
 void *os_mmap(size_t size);		/* private, zero, readable and writable; NULL when there is no memory */
 void *os_reserve(size_t size);		/* the same without a commit charge and without huge pages */
+int os_renew(void *p, size_t size);	/* the same in the place of what is mapped there */
 void os_munmap(void *p, size_t size);
 int os_madvise(void *p, size_t size, int advice);
 struct os_range {

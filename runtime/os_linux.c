@@ -168,6 +168,16 @@ void *os_reserve(size_t size)
 	return p;
 }
 
+int os_renew(void *p, size_t size)
+{
+	long r = sys6(__NR_mmap, (uintptr_t)p, size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (r < 0 && r > -4096)
+		return (int)r;
+	sys3(__NR_madvise, p, size, MADV_NOHUGEPAGE);
+	return 0;
+}
+
 void os_munmap(void *p, size_t size)
 {
 	sys2(__NR_munmap, p, size);

@@ -468,6 +468,8 @@ bool stack_contains(uintptr_t addr);
 bool stack_bounds(uintptr_t addr, uintptr_t *lo, uintptr_t *hi);
 int stack_protect(uintptr_t addr, size_t size, int prot);
 int stack_guard(uintptr_t lo, size_t n);
+int stack_renew(uintptr_t addr, size_t size, int prot);
+void stack_foreign(uintptr_t addr, size_t size);
 bool stack_is_cooling(void);
 void stack_tick(int64_t now);
 void stack_lock(void);

@@ -336,7 +336,8 @@ static void slot_free(struct region *r, uint32_t i)
 	struct freed batch[DIRTY_MAX];
 	uint32_t n = 0;
 	bool keep_warm = false;
-	slot_unprotect(r, i);
+	if (!slot_unprotect(r, i))
+		return;
 	s->flags = s->gone = 0;
 	lock(&stack_lk);
 	if (ndirty == DIRTY_MAX || (ndirty && (ndirty + 1) * r->size > DIRTY_BYTES)) {

@@ -4,6 +4,7 @@
  * it, by mprotect, which splits the map, so thread counts then stop at vm.max_map_count. A program that makes one thread after another wants the same
  * guard for each: a stack that is used for the first time gets its guard together with some that come after it, in one
  * call (process_madvise on oneself, Linux 6.15), which costs a third per guard. How many grows with the number in use.
+ * What the program maps over a part of a stack changes the same books (stack_renew), or ends them (stack_foreign).
  * Touching the tops of those stacks in the same way was tried: it costs what the page faults cost.
  */
 #include "stackimpl.h"
@@ -74,16 +75,21 @@ static int guard_resize(struct region *r, uint32_t i, size_t size)
 	return err;
 }
 
-/* A slot that goes back to the pool is open but for its guard. */
-void slot_unprotect(struct region *r, uint32_t i)
+/* A slot that goes back to the pool is open but for its guard. False: it cannot go back. */
+bool slot_unprotect(struct region *r, uint32_t i)
 {
 	struct slot *s = &r->slots[i];
+	if (s->flags & Foreign) {
+		s->guard = 0;
+		return os_renew((void *)slot_lo(r, i), r->size) == 0;
+	}
 	if (s->flags & Protected)
 		os_mprotect((void *)slot_lo(r, i), r->size, PROT_READ | PROT_WRITE);
 	if (s->flags & OddGuard || (s->flags & Protected && guards_by_mprotect)) {
 		guard_clear(slot_lo(r, i), r->size);
 		s->guard = 0;
 	}
+	return true;
 }
 
 /* No access to [addr, addr+size), which need not be the bottom of the slot. */
@@ -132,6 +138,11 @@ int stack_protect(uintptr_t addr, size_t size, int prot)
 	struct region *r = stack_region(addr);
 	uint32_t i = slot_of(r, addr);
 	struct slot *s = &r->slots[i];
+	if (s->flags & Foreign) {
+		if (prot != PROT_NONE && !guards_by_mprotect)
+			guard_clear(addr, size);
+		return os_mprotect((void *)addr, size, prot);
+	}
 	if (prot == PROT_NONE)
 		return s->flags & Closed ? 0 : close_part(r, i, addr, size);
 	if (s->flags & Closed) {
@@ -143,6 +154,26 @@ int stack_protect(uintptr_t addr, size_t size, int prot)
 		return open_part(r, i, addr, size);
 	s->flags |= Protected;
 	return os_mprotect((void *)addr, size, prot);
+}
+
+/* mmap of private memory over a part of a slot: Java's virtual machine makes and ends the guards of its threads' stacks so.
+ * The kernel would take our guards away with what was mapped. An error: not done, it must be the kernel's and stack_foreign told. */
+int stack_renew(uintptr_t addr, size_t size, int prot)
+{
+	struct region *r = stack_region(addr);
+	if (r->slots[slot_of(r, addr)].flags & Foreign)
+		return -EINVAL;
+	int err = os_madvise((void *)addr, size, MADV_DONTNEED);
+	return err ? err : stack_protect(addr, size, prot);
+}
+
+/* Something else has been mapped at addr: from now on the kernel knows what may be accessed there, we do not. */
+void stack_foreign(uintptr_t addr, size_t size)
+{
+	struct region *r = stack_region(addr);
+	uint32_t last = slot_of(r, addr + size <= r->hi ? addr + size - 1 : r->hi - 1);
+	for (uint32_t i = slot_of(r, addr); i <= last; i++)
+		r->slots[i].flags = (r->slots[i].flags & ~(uint32_t)(Closed | Fresh)) | Foreign;
 }
 
 /* The stack at lo is open but for its first n bytes. */

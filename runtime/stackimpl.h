@@ -12,6 +12,7 @@ enum slotflag {
 	OddGuard = 2,  /* has guards elsewhere than at its bottom */
 	Protected = 4, /* mprotect was used */
 	Fresh = 8,     /* never had a guard */
+	Foreign = 16,  /* the program mapped something else over a part of it */
 };
 
 /* Belongs to whoever has the stack; while it is free, to the lock. */
@@ -49,6 +50,6 @@ void stack_give_ahead(struct region *r, uint32_t first, uint32_t n);
 
 /* stackguard.c */
 int guard_set(uintptr_t addr, size_t size);
-void slot_unprotect(struct region *r, uint32_t i);
+bool slot_unprotect(struct region *r, uint32_t i);
 
 #endif

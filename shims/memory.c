@@ -29,8 +29,32 @@ static long map_stack(struct regs *r)
 	return p ? (long)p : shim_raw(r);
 }
 
+static bool is_private_memory(const struct regs *r)
+{
+	const unsigned long need = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	const unsigned long allow = need | MAP_NORESERVE | MAP_STACK;
+	unsigned long prot = A3(r), flags = A4(r);
+	return (flags & need) == need && !(flags & ~allow) && (prot == PROT_NONE || prot == (PROT_READ | PROT_WRITE));
+}
+
+/* In the place of a stack, or of a part of one. */
+static long map_over_stack(struct regs *r)
+{
+	uintptr_t addr = A1(r), lo, hi;
+	size_t size = align_up(A2(r), PAGE);
+	if (is_private_memory(r) && addr % PAGE == 0 && size && stack_bounds(addr, &lo, &hi) && size <= hi - addr &&
+	    stack_renew(addr, size, (int)A3(r)) == 0)
+		return (long)addr;
+	long ret = shim_raw(r);
+	if (ret == (long)addr)
+		stack_foreign(addr, size);
+	return ret;
+}
+
 long shim_mmap(struct regs *r)
 {
+	if (A4(r) & MAP_FIXED && stack_contains(A1(r)))
+		return map_over_stack(r);
 	if (!is_stack_request(r))
 		return shim_raw(r);
 	long ret = map_stack(r);

@@ -110,6 +110,59 @@ static void in_pieces(void)
     CHECK(munmap(p + SIZE / 4, SIZE / 4) == 0);
 }
 
+static void map_over(char *p, size_t size, int prot, int flags, int fd)
+{
+    CHECK(mmap(p, size, prot, flags | MAP_FIXED, fd, 0) == p);
+}
+
+/* As Java's virtual machine makes and ends its guards, by mappings in the place of the stack's lowest pages, whatever
+ * guard there was before. */
+static void mapped_over(size_t guard)
+{
+    char *p = map(PROT_NONE);
+    CHECK(mprotect(p + guard, SIZE - guard, PROT_READ | PROT_WRITE) == 0);
+    memset(p + guard, 0x11, SIZE - guard);
+    map_over(p, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    for (size_t i = 0; i < 8 * PAGE; i += 512)
+        CHECK(p[i] == 0);
+    CHECK(p[8 * PAGE] == 0x11);
+    CHECK(mprotect(p, 8 * PAGE, PROT_NONE) == 0);
+    CHECK(!readable(p) && !readable(p + 8 * PAGE - 1) && readable(p + 8 * PAGE));
+    CHECK(mprotect(p + PAGE, 7 * PAGE, PROT_READ | PROT_WRITE) == 0);
+    CHECK(!readable(p) && readable(p + PAGE));
+    map_over(p, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    CHECK(!readable(p) && !readable(p + 8 * PAGE - 1) && p[8 * PAGE] == 0x11);
+    map_over(p + SIZE / 2, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    CHECK(p[SIZE / 2] == 0 && p[SIZE / 2 - 1] == 0x11 && p[SIZE / 2 + PAGE] == 0x11);
+    unmap(p);
+}
+
+/* Memory that is shared, in the middle: it must be gone from the stack that comes next. */
+static void shared_over(size_t guard)
+{
+    int fd = memfd_create("shared", 0);
+    CHECK(fd >= 0 && ftruncate(fd, PAGE) == 0);
+    char *mine = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(mine != MAP_FAILED);
+    char *p = map(PROT_NONE);
+    CHECK(mprotect(p + guard, SIZE - guard, PROT_READ | PROT_WRITE) == 0);
+    memset(p + guard, 0x22, SIZE - guard);
+    mine[0] = 0x33;
+    map_over(p + SIZE / 2, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    CHECK(p[SIZE / 2] == 0x33 && p[SIZE / 2 + PAGE] == 0x22);
+    map_over(p, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    CHECK(p[0] == 0);
+    CHECK(mprotect(p, PAGE, PROT_NONE) == 0 && !readable(p) && readable(p + PAGE));
+    CHECK(mprotect(p + SIZE / 4, PAGE, PROT_NONE) == 0 && !readable(p + SIZE / 4) && readable(p + SIZE / 4 + PAGE));
+    CHECK(mprotect(p + SIZE / 4, PAGE, PROT_READ | PROT_WRITE) == 0 && p[SIZE / 4] == 0x22);
+    unmap(p);
+    p = map(PROT_READ | PROT_WRITE);
+    memset(p, 0x44, SIZE);
+    CHECK(mine[0] == 0x33);
+    unmap(p);
+    CHECK(munmap(mine, PAGE) == 0 && close(fd) == 0);
+}
+
 static void *nothing(void *arg)
 {
     return arg;
@@ -146,6 +199,13 @@ int main(void)
         open_in_the_middle();
         plain();
         in_pieces();
+        mapped_over(PAGE);
+        mapped_over(0);
+        mapped_over(8 * PAGE);
+        guarded(PAGE);
+        shared_over(0);
+        shared_over(4 * PAGE);
+        guarded(0);
     }
     many();
     many();

@@ -189,6 +189,11 @@ void *os_reserve(size_t size)
 	return map(size, MAP_NORESERVE);
 }
 
+int os_renew(void *p, size_t size)
+{
+	return mmap(p, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p ? 0 : -12;
+}
+
 void os_munmap(void *p, size_t size)
 {
 	munmap(p, size);
