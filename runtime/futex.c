@@ -16,10 +16,11 @@ static struct futexbucket buckets[NBUCKETS];
 
 struct futexbucket *futex_bucket(uintptr_t addr)
 {
-	uint64_t h = (uint64_t)addr >> 2;
-	h *= 0x9e3779b97f4a7c15ULL;
-	return &buckets[h >> 52];
+	/* the upper bits of the product, as an offset: compilers then compute the address once */
+	uint64_t h = ((uint64_t)addr >> 2) * 0x9e3779b97f4a7c15ULL;
+	return (struct futexbucket *)((char *)buckets + (h >> 46 & (NBUCKETS - 1) * sizeof(*buckets)));
 }
+_Static_assert(sizeof(struct futexbucket) == 1 << 6 && NBUCKETS == 1 << 12, "futex_bucket");
 
 void futex_lock2(struct futexbucket *a, struct futexbucket *b)
 {
@@ -61,7 +62,6 @@ static void detach(struct futexbucket *b, struct futexw *w)
 		w->next->prev = w->prev;
 	else
 		b->tail = w->prev;
-	w->next = w->prev = NULL;
 }
 
 void futex_enqueue_locked(struct futexbucket *b, struct futexw *w)
@@ -97,8 +97,7 @@ void futex_leave(struct futexw *w)
 	}
 }
 
-/* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT. */
-long futex_queue(struct futexw *w, uint32_t val)
+static inline __attribute__((always_inline)) long queue(struct futexw *w, uint32_t val)
 {
 	struct futexbucket *b = futex_bucket(w->addr);
 	uint32_t now;
@@ -114,7 +113,34 @@ long futex_queue(struct futexw *w, uint32_t val)
 	return err ? -EFAULT : -EAGAIN;
 }
 
-long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline)
+/* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT. */
+long futex_queue(struct futexw *w, uint32_t val)
+{
+	return queue(w, val);
+}
+
+/* The rest of a wait whose waiter is queued. */
+static inline __attribute__((always_inline)) long sleep_queued(struct g *g, struct futexw *w, uint32_t seq, int64_t deadline)
+{
+	if (unlikely(deadline))
+		timer_add(&g->timer, deadline, timer_wake, g, seq);
+	if (unlikely(load_acq(&g->interrupt)))
+		wake_g(g, seq, WakeSignal);
+	enum wake how = wait_park_inline(g);
+	if (unlikely(deadline))
+		timer_del(&g->timer);
+	if (likely(how == WakeReady))
+		return 0;
+	futex_leave(w);
+	return how == WakeTimeout ? -ETIMEDOUT : -EINTR;
+}
+
+long futex_sleep(struct g *g, struct futexw *w, uint32_t seq, int64_t deadline)
+{
+	return sleep_queued(g, w, seq, deadline);
+}
+
+static inline __attribute__((always_inline)) long wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline)
 {
 	struct futexw *w = &g->fw;
 	uint32_t seq = wait_begin(g, WaitFutex);
@@ -125,32 +151,50 @@ long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int6
 	w->pi = 0;
 	w->requeue_pi = 0;
 	g->wait_addr = addr;
-	long err = futex_queue(w, val);
-	if (err) {
+	long err = queue(w, val);
+	if (unlikely(err)) {
 		wait_cancel(g);
 		return err;
 	}
-	return futex_sleep(g, w, seq, deadline);
+	return sleep_queued(g, w, seq, deadline);
 }
 
-/* The rest of a wait whose waiter is queued. */
-long futex_sleep(struct g *g, struct futexw *w, uint32_t seq, int64_t deadline)
+long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline)
 {
-	if (deadline)
-		timer_add(&g->timer, deadline, timer_wake, g, seq);
-	if (unlikely(load_acq(&g->interrupt)))
-		wake_g(g, seq, WakeSignal);
-	enum wake how = wait_park(g);
-	if (deadline)
-		timer_del(&g->timer);
-	if (how == WakeReady)
-		return 0;
-	futex_leave(w);
-	return how == WakeTimeout ? -ETIMEDOUT : -EINTR;
+	return wait(g, addr, val, bitset, deadline);
 }
 
-/* Wakes up to n waiters of addr whose bitset meets ours. Returns how many. */
-long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
+long futex_wait_forever(uintptr_t addr, uint32_t val)
+{
+	return wait(getg(), addr, val, ~0u, 0);
+}
+
+static inline bool is_woken_by(const struct futexw *w, uintptr_t addr, uint32_t bitset)
+{
+	return w->addr == addr && w->bitset & bitset && !w->pi && !w->requeue_pi;
+}
+
+/* Claims w's G and unlinks it. */
+static inline enum claim take(struct futexbucket *b, struct futexw *w)
+{
+	enum wake how = w->place ? (enum wake)(WakeWord + w->place - 1) : WakeReady;
+	struct g *g = w->g;
+	uint32_t seq = w->seq;
+	futex_unlink_locked(b, w); /* before the claim: afterwards w may be gone */
+	return wait_claim(g, seq, how);
+}
+
+/* 1 if it was still to be had. G's to be readied after unlocking go to q. */
+long futex_take_locked(struct futexbucket *b, struct futexw *w, struct gqueue *q)
+{
+	struct g *g = w->g;
+	enum claim c = take(b, w);
+	if (c == ClaimParked)
+		gqueue_push(q, g);
+	return c != ClaimLost;
+}
+
+static __attribute__((noinline)) long wake_many(uintptr_t addr, uint32_t n, uint32_t bitset)
 {
 	struct futexbucket *b = futex_bucket(addr);
 	struct gqueue q = { 0 };
@@ -162,9 +206,8 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	struct futexw *next;
 	for (struct futexw *w = b->head; w && (uint32_t)woken < n; w = next) {
 		next = w->next;
-		if (w->addr != addr || !(w->bitset & bitset) || w->pi || w->requeue_pi)
-			continue;
-		woken += futex_take_locked(b, w, &q);
+		if (is_woken_by(w, addr, bitset))
+			woken += futex_take_locked(b, w, &q);
 	}
 	futex_unlock(b);
 	if (unlikely(delay))
@@ -173,18 +216,26 @@ long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 	return woken;
 }
 
-/* Claims w's G and unlinks it; 1 if it was still to be had. G's to be readied after unlocking go to q. */
-long futex_take_locked(struct futexbucket *b, struct futexw *w, struct gqueue *q)
+/* Wakes up to n waiters of addr whose bitset meets ours. Returns how many. Mostly it is one, the first of its bucket. */
+long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 {
+	struct futexbucket *b = futex_bucket(addr);
+	if (unlikely(n != 1 || inspecting(InspectMutex)))
+		return wake_many(addr, n, bitset);
+	futex_lock(b);
+	struct futexw *w = b->head;
+	if (unlikely(!w || !is_woken_by(w, addr, bitset))) {
+		futex_unlock(b);
+		return w ? wake_many(addr, n, bitset) : 0;
+	}
 	struct g *g = w->g;
-	enum claim c;
-	enum wake how = w->place ? (enum wake)(WakeWord + w->place - 1) : WakeReady;
-	uint32_t seq = w->seq;
-	futex_unlink_locked(b, w); /* before the claim: afterwards w may be gone */
-	c = wait_claim(g, seq, how);
-	if (c == ClaimParked)
-		gqueue_push(q, g);
-	return c != ClaimLost;
+	enum claim c = take(b, w);
+	futex_unlock(b);
+	if (unlikely(c == ClaimLost))
+		return wake_many(addr, n, bitset);
+	if (likely(c == ClaimParked))
+		ready(g);
+	return 1;
 }
 
 /* One G becomes runnext (a hand-off); of many, each goes to the ring and other M's are woken. */

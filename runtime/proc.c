@@ -264,10 +264,8 @@ static void prefetch_ahead(struct p *pp)
 		__builtin_prefetch((const void *)((uintptr_t)then + i));
 }
 
-void execute(struct g *g, bool inherit)
+static inline void run(struct m *m, struct p *pp, struct g *g, bool inherit)
 {
-	struct m *m = getm();
-	struct p *pp = m->p;
 	g->m = m;
 	m->curg = g;
 	g_setstatus(g, Grunnable, Grunning);
@@ -280,6 +278,12 @@ void execute(struct g *g, bool inherit)
 	g_on_cpu(m, g, pp);
 	prefetch_ahead(pp);
 	arch_gogo(g);
+}
+
+void execute(struct g *g, bool inherit)
+{
+	struct m *m = getm();
+	run(m, m->p, g, inherit);
 }
 
 static void reset_spinning(struct m *m)
@@ -306,10 +310,18 @@ __attribute__((noinline)) static struct g *next_g(struct m *m)
 	}
 }
 
-void schedule(void)
+/* What findrunnable comes to in a hand-off: the G in runnext, if nothing is to be looked at before it. */
+static inline struct g *handed_over(struct m *m, struct p *pp)
 {
-	struct m *m = getm();
-	m->curg = NULL;
+	struct g *g = load_rlx(&pp->runnext);
+	if (unlikely(!g || load_rlx(&pp->timers.first) || load_rlx(&pp->pollnow) || load_rlx(&sched.runqsize) ||
+		     m->spinning || g->lockedm))
+		return NULL;
+	return likely(runq_take_next(pp, g)) ? g : NULL;
+}
+
+static __attribute__((noinline)) void schedule_slowly(struct m *m)
+{
 	if (unlikely(m->lockedg)) {
 		stoplockedm();
 		execute(m->lockedg, false);
@@ -319,6 +331,18 @@ void schedule(void)
 		stopp();
 	struct g *g = next_g(m);
 	execute(g, m->inherit);
+}
+
+void schedule(void)
+{
+	struct m *m = getm();
+	struct p *pp = m->p;
+	m->curg = NULL;
+	struct g *g;
+	if (likely(!m->lockedg && !load_rlx(&pp->stop) && (g = handed_over(m, pp))))
+		run(m, pp, g, true);
+	else
+		schedule_slowly(m);
 }
 
 /* --- start --- */

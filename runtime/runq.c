@@ -203,21 +203,11 @@ void runq_put(struct p *pp, struct g *g, bool next)
 			return;
 }
 
-/* Only the owner fills runnext, others only empty it: a failed CAS means that it was stolen. */
-static inline bool take_runnext(struct p *pp, struct g *next)
-{
-	if (one_p) { /* there are no thieves */
-		store_rlx(&pp->runnext, NULL);
-		return true;
-	}
-	return atomic_compare_exchange_strong_explicit(&pp->runnext, &next, NULL, memory_order_acquire, memory_order_relaxed);
-}
-
 /* Takes the next G of pp, which belongs to the calling M. *inherit: it goes on in the current time slice. */
 struct g *runq_get(struct p *pp, bool *inherit)
 {
 	struct g *next = load_rlx(&pp->runnext);
-	if (next && take_runnext(pp, next)) {
+	if (next && runq_take_next(pp, next)) {
 		*inherit = true;
 		return next;
 	}

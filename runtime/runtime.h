@@ -389,11 +389,9 @@ void g_unlock_for_fork(void);
 void g_reinit_after_fork(struct g *self);
 
 /* park.c */
-uint32_t wait_begin(struct g *g, enum waitreason why);	 /* opens the wait record; returns its number */
-enum wake wait_park(struct g *g);			 /* sleeps until somebody claims it; says how it ended */
+#include "wait.h"
+enum wake wait_park(struct g *g);			 /* sleeps until somebody claims the record; says how it ended */
 enum wake wait_cancel(struct g *g);			 /* ends a wait that need not park after all */
-enum claim { ClaimLost, ClaimEarly, ClaimParked };
-enum claim wait_claim(struct g *g, uint32_t seq, enum wake how);
 bool wake_g(struct g *g, uint32_t seq, enum wake how);	 /* claim and, if it was parked, ready(); true if claimed */
 
 /* timer.c */
@@ -477,6 +475,7 @@ void stack_unlock(void);
 
 /* futex.c */
 long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline); /* deadline: monotonic ns, 0 none */
+long futex_wait_forever(uintptr_t addr, uint32_t val); /* the calling G, all bits, no deadline */
 long futex_wake(uintptr_t addr, uint32_t n, uint32_t bitset);
 void futex_reset(void); /* after fork */
 
@@ -541,6 +540,17 @@ static inline void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
 		throw("g_setstatus: the G is not in the state that it should leave");
 	/* release: the G's saved state is visible to whoever sees the new status */
 	store_rel(&g->status, to);
+}
+
+/* Takes `next` out of runnext of the caller's P. Only the owner fills it, others only empty it: a failed CAS means that it was
+ * stolen. With one P there are no thieves. */
+static inline bool runq_take_next(struct p *pp, struct g *next)
+{
+	if (one_p) {
+		store_rlx(&pp->runnext, NULL);
+		return true;
+	}
+	return atomic_compare_exchange_strong_explicit(&pp->runnext, &next, NULL, memory_order_acquire, memory_order_relaxed);
 }
 
 /* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves

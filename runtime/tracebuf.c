@@ -22,7 +22,6 @@
 
 #define TRIES 64
 #define LARGE_PAGE (2UL << 20)
-#define HOW_SHIFT 8 /* the wait record, see park.c */
 
 struct tracebuf tracebuf;
 
@@ -165,7 +164,7 @@ void trace_ready(struct g *g)
 {
 	struct m *m = getm();
 	struct g *by = m && !m->foreign ? m->curg : NULL;
-	trace_g(TraceReady, g, (uint32_t)(load_rlx(&g->wait) >> HOW_SHIFT & 0xff), by ? by->goid : 0);
+	trace_g(TraceReady, g, (uint32_t)(load_rlx(&g->wait) >> WAIT_HOW_SHIFT & 0xff), by ? by->goid : 0);
 }
 
 void trace_enter(struct g *g, struct p *pp, bool given)

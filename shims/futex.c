@@ -119,7 +119,7 @@ static long shared(struct regs *r, unsigned op, unsigned cmd)
 	}
 }
 
-long shim_futex(struct regs *r)
+static __attribute__((noinline)) long any(struct regs *r)
 {
 	uintptr_t addr = A1(r);
 	unsigned op = (unsigned)A2(r), cmd = op & FUTEX_CMD_MASK;
@@ -161,6 +161,21 @@ long shim_futex(struct regs *r)
 	default:
 		return -ENOSYS;
 	}
+}
+
+/* Nearly all calls wake somebody or wait without a limit, in private memory: these are short. */
+long shim_futex(struct regs *r)
+{
+	unsigned op = (unsigned)A2(r);
+	uint32_t n = (uint32_t)A3(r);
+	if (unlikely(A1(r) & 3))
+		return -EINVAL;
+	if (op == FUTEX_WAKE_PRIVATE && (int)n > 0 && !load_rlx(&sched.nforeign))
+		return futex_wake(A1(r), n, FUTEX_BITSET_MATCH_ANY);
+	if (!A4(r) && (op == FUTEX_WAIT_PRIVATE || ((op & ~(unsigned)FUTEX_CLOCK_REALTIME) == FUTEX_WAIT_BITSET_PRIVATE &&
+						    (uint32_t)A6(r) == FUTEX_BITSET_MATCH_ANY)))
+		return interrupted(futex_wait_forever(A1(r), n), false);
+	return any(r);
 }
 
 /* --- futex_waitv --- */
