@@ -23,17 +23,17 @@
 #include "tramparea.h"
 
 #define SLOT_SIZE 16
+#define SCRATCH_MIN 32768 /* enough for most objects; what is not used is address space only */
 #define TEXT_PER_SITE 256 /* room for addresses: one per so many bytes of text */
 
 static struct rewrite_config config;
 static unsigned long long seen_subs;
 
-/* Scratch memory for one text segment. */
-struct scratch {
+/* Scratch memory for one text segment; kept from one object to the next. */
+static struct scratch {
 	uintptr_t *raw, *far;
 	size_t nraw, cap, size;
-	void *map;
-};
+} scratch[OBJECT_SEGMENTS];
 
 int rewrite_init(const struct rewrite_config *c)
 {
@@ -41,15 +41,27 @@ int rewrite_init(const struct rewrite_config *c)
 	return decode_init();
 }
 
+static void scratch_drop(struct scratch *s)
+{
+	if (s->raw)
+		raw_unmap(s->raw, s->size);
+	*s = (struct scratch){0};
+}
+
 static int scratch_get(struct scratch *s, const struct segment *seg)
 {
-	s->cap = (seg->hi - seg->lo) / TEXT_PER_SITE + 4096;
-	s->size = 2 * s->cap * sizeof *s->raw;
-	s->map = raw_map(s->size, MAP_NORESERVE);
-	if (!s->map)
+	size_t cap = (seg->hi - seg->lo) / TEXT_PER_SITE + SCRATCH_MIN;
+
+	s->nraw = 0;
+	if (cap <= s->cap)
+		return 0;
+	scratch_drop(s);
+	s->size = 2 * cap * sizeof *s->raw;
+	s->raw = raw_map(s->size, MAP_NORESERVE);
+	if (!s->raw)
 		return -ENOMEM;
-	s->raw = s->map;
-	s->far = s->raw + s->cap;
+	s->cap = cap;
+	s->far = s->raw + cap;
 	return 0;
 }
 
@@ -181,16 +193,12 @@ static int rewrite_sites(const struct object *o, struct table *t, struct scratch
 
 int rewrite_object(const struct object *o)
 {
-	struct scratch s[OBJECT_SEGMENTS] = {0};
-	size_t total = scan_object(o, s);
+	size_t total = scan_object(o, scratch);
 	struct table *t = table_new(o, total);
 	int n = t ? 0 : -ENOMEM;
 
 	if (t && total)
-		n = rewrite_sites(o, t, s, total);
-	for (unsigned k = 0; k < o->ntext; k++)
-		if (s[k].raw)
-			raw_unmap(s[k].map, s[k].size);
+		n = rewrite_sites(o, t, scratch, total);
 	if (n < 0 && t)
 		table_free(t);
 	else if (t)
@@ -258,13 +266,16 @@ static int rewrite_list(const struct object_list *l)
 {
 	static const enum object_kind order[] = {OBJECT_LIBC, OBJECT_LDSO, OBJECT_OTHER};
 	int total = 0, n = 0;
+	size_t k;
 
 	if (l->subs != seen_subs)
 		retire_gone(l);
-	for (size_t k = 0; k < sizeof order / sizeof *order && n >= 0; k++) {
+	for (k = 0; k < sizeof order / sizeof *order && n >= 0; k++) {
 		n = rewrite_kind(l, order[k], l->subs != seen_subs);
 		total += n > 0 ? n : 0;
 	}
+	for (k = 0; k < OBJECT_SEGMENTS; k++)
+		scratch_drop(&scratch[k]);
 	seen_subs = l->subs;
 	return n < 0 ? n : total;
 }

@@ -1,33 +1,56 @@
 /* sites.c - the tables of sites, and the lookups in them.
  *
- * One mapping per object holds its sites, sorted by address; since trampolines are laid out in the same order, a
+ * One table per object holds its sites, sorted by address; since trampolines are laid out in the same order, a
  * binary search finds a site by either. Tables are appended to a list that only grows, libc's first; an object that
  * goes away leaves its table behind, not live. So readers, signal handlers among them, need no lock.
  */
 #include "sites.h"
 
+#include <string.h>
+
 #include "arch/x86_64/tramp.h"
 #include "rawmem.h"
 #include "tramparea.h"
 
+#define ROOM_SIZE (64ul << 10)
+#define TABLE_ALIGN 64ul
+
+static struct {
+	char *at;
+	size_t left;
+} room;
+
 static struct table *_Atomic head;
 static struct table *tail;
 
+/* Most objects have no site at all, and a large program has hundreds of objects: their tables share mappings. */
 struct table *table_new(const struct object *o, size_t n)
 {
-	size_t size = (sizeof(struct table) + n * sizeof(struct site) + 4095) & ~4095ul;
-	struct table *t = raw_map(size, 0);
+	size_t size = (sizeof(struct table) + n * sizeof(struct site) + TABLE_ALIGN - 1) & ~(TABLE_ALIGN - 1ul);
+	struct table *t;
 
-	if (!t)
-		return NULL;
+	if (size > room.left) {
+		size_t mapped = size > ROOM_SIZE ? (size + 4095) & ~4095ul : ROOM_SIZE;
+		char *p = raw_map(mapped, 0);
+		if (!p)
+			return NULL;
+		room.at = p;
+		room.left = mapped;
+	}
+	t = (struct table *)room.at;
+	room.at += size;
+	room.left -= size;
 	t->object = *o;
 	t->size = size;
 	return t;
 }
 
+/* The newest, which nobody has seen. */
 void table_free(struct table *t)
 {
-	raw_unmap(t, t->size);
+	room.at = (char *)t;
+	room.left += t->size;
+	memset(t, 0, t->size);
 }
 
 void table_publish(struct table *t)

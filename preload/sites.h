@@ -16,7 +16,7 @@ struct table {
 	struct object object;  /* as it was then; pointers into it are valid while it is loaded */
 	uintptr_t lo, hi;      /* the addresses of the sites */
 	uintptr_t tramp, tramp_end;
-	size_t size;	       /* of the mapping that holds the table */
+	size_t size;	       /* of the table's memory */
 	size_t n;
 	struct site site[];    /* by address; so are the trampolines */
 };

@@ -36,15 +36,13 @@ static bool has_avx2(void)
 
 /* --- masks: one bit for each of the 64 bytes at p; AHEAD more are read --- */
 
-/* 0f 05, and 0f ae d8 to 0f ae df: wrgsbase, if f3 is before it */
+/* 0f 05, and 0f ae: if d8 to df follows and f3 is before it, that is wrgsbase */
 INLINE uint64_t syscalls_16(uintptr_t p)
 {
 	__m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 1));
-	__m128i c = _mm_and_si128(_mm_loadu_si128((const __m128i *)(p + 2)), _mm_set1_epi8((char)0xf8));
-	__m128i gs = _mm_and_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8((char)0xae)), _mm_cmpeq_epi8(c, _mm_set1_epi8((char)0xd8)));
+	__m128i second = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8(0x05)), _mm_cmpeq_epi8(b, _mm_set1_epi8((char)0xae)));
 
-	return (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)),
-							 _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8(0x05)), gs)));
+	return (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)), second));
 }
 
 INLINE uint64_t syscalls_sse2(uintptr_t p)
@@ -55,12 +53,10 @@ INLINE uint64_t syscalls_sse2(uintptr_t p)
 AVX2 INLINE __m256i syscalls_32(uintptr_t p)
 {
 	__m256i a = _mm256_loadu_si256((const __m256i *)p), b = _mm256_loadu_si256((const __m256i *)(p + 1));
-	__m256i c = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(p + 2)), _mm256_set1_epi8((char)0xf8));
-	__m256i gs = _mm256_and_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8((char)0xae)),
-				      _mm256_cmpeq_epi8(c, _mm256_set1_epi8((char)0xd8)));
+	__m256i second = _mm256_or_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(0x05)),
+					 _mm256_cmpeq_epi8(b, _mm256_set1_epi8((char)0xae)));
 
-	return _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)),
-				_mm256_or_si256(_mm256_cmpeq_epi8(b, _mm256_set1_epi8(0x05)), gs));
+	return _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8(0x0f)), second);
 }
 
 AVX2 INLINE uint64_t mask_of(__m256i low, __m256i high)
@@ -132,7 +128,7 @@ static void take(struct found *f, uintptr_t lo, uintptr_t p, uint64_t m, bool *w
 		uintptr_t at = p + (unsigned)__builtin_ctzll(m);
 		if (((const uint8_t *)at)[1] == 0x05)
 			add_masked(f, at, 1);
-		else if (is_wrgsbase(lo, at))
+		else if ((((const uint8_t *)at)[2] & 0xf8) == 0xd8 && is_wrgsbase(lo, at))
 			*wrgsbase = true;
 	}
 }
@@ -168,7 +164,7 @@ size_t scan_syscalls(uintptr_t lo, uintptr_t hi, uintptr_t *out, size_t cap, boo
 
 	for (; p + 2 <= hi; p++) {
 		const uint8_t *b = (const uint8_t *)p;
-		if (b[0] == 0x0f && (b[1] == 0x05 || (b[1] == 0xae && p + 3 <= hi && (b[2] & 0xf8) == 0xd8)))
+		if (b[0] == 0x0f && (b[1] == 0x05 || (b[1] == 0xae && p + 3 <= hi)))
 			take(&f, lo, p, 1, wrgsbase);
 	}
 	return f.n;
