@@ -2,7 +2,9 @@
 import os
 import random
 import re
+import resource
 import signal
+import subprocess
 import time
 
 import harness
@@ -59,6 +61,42 @@ def test_asleep(t):
     p.popen.stdin.flush()
     t.until(lambda: p.popen.poll() is not None)
     t.check(p.popen.returncode == 0, f"the program noticed: {p.popen.returncode} {p.popen.stderr.read().decode()}")
+
+
+def test_starved(t):
+    """A process that gets hardly any CPU: such time does not count against it, and if it takes for ever the line says why."""
+    p = t.start(os.path.join(PROG, "stress_create"), 1, 600000, ready="seed")
+    cpu = min(os.sched_getaffinity(0))
+    others = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(10)]
+    try:
+        for other in others:
+            os.sched_setaffinity(other.pid, {cpu})
+        for _ in range(3): # it makes kernel threads meanwhile
+            for tid in map(int, os.listdir(f"/proc/{p.pid}/task")):
+                os.sched_setaffinity(tid, {cpu})
+                os.sched_setscheduler(tid, os.SCHED_IDLE, os.sched_param(0))
+        for n in (1, 3):
+            t.preloom("set", f"gomaxprocs={n}", p.pid, status=None)
+            t.check(not t.err or re.fullmatch(rf"preloom set: process {p.pid}: it did not answer within \d+ s, and waited for a CPU for "
+                                              r"\d+ s of these: others have them; .*\n", t.err), t.err)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    t.preloom("set", "gomaxprocs=2", p.pid)
+
+
+def test_unrung(t):
+    """A request that came without its doorbell does not keep others from coming."""
+    p = t.start(t.compile("asleep.c"), procs=2)
+    time.sleep(0.5)
+    limit = resource.prlimit(p.pid, resource.RLIMIT_SIGPENDING)
+    resource.prlimit(p.pid, resource.RLIMIT_SIGPENDING, (0, limit[1]))
+    t.preloom("set", "gomaxprocs=3", p.pid, status=None)
+    t.check(not t.err or "it did not answer within" in t.err, t.err)
+    resource.prlimit(p.pid, resource.RLIMIT_SIGPENDING, limit)
+    t.preloom("set", "gomaxprocs=5", p.pid)
+    t.check(procs_seen(t, p.pid) == 5, "nothing changed")
 
 
 def test_stopped(t):
