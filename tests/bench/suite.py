@@ -28,6 +28,7 @@ class Bench:
     was: dict = field(default_factory=dict)
     notes: tuple = ()  # keys of the result line to show below the table
     timeout: int = 20
+    pairs: int = 0  # at least so many, unless --pairs says otherwise: where a ratio near 1 decides
     options: str = ""  # PRELOOM for the preloom side; the "native" side is then preloom without them
 
 
@@ -61,7 +62,7 @@ BENCHES = [
     Bench("alive-10000", "alive {ms} 10000", "ns", go=("alive {ms} 10000",), required=both(nat=10),
           aim=each(dict(nat=17), dict(nat=15)), was=each("4000 ns", "4000 ns"), notes=("make", "rest"), timeout=30),
     Bench("contended-100", "contended {ms} 100", "ns", go=("contended {ms} 100",), required=both(nat=1),
-          notes=("most/mean",)),
+          notes=("most/mean",), pairs=9),
     Bench("sleepers-10000", "sleepers {quick:100/300} 10000 10", "ns", go=("sleepers {quick:100/300} 10000 10",),
           required=both(nat=8), aim=each(dict(nat=18), dict(nat=21.7)), was=each("300 ns", "300 ns"),
           notes=("cpu", "late_us"), timeout=40),
@@ -76,12 +77,12 @@ BENCHES = [
     Bench("activation", "startup {quick:300/1000} thread", "us", kind="spawn", required=both(add=5000),
           aim=both(add=2000), notes=("without", "with")),
     Bench("xz", "xz -1 -T4 -k -c " + XZ_TEXT, "ms", kind="wall", required=both(nat=0.98), aim=both(nat=0.99),
-          notes=("cpu_ms",), timeout=60),
+          notes=("cpu_ms",), timeout=60, pairs=9),
     Bench("pigz", "pigz -p4 -k -c " + TEXT, "ms", kind="wall", required=both(nat=0.98), aim=both(nat=0.99),
-          notes=("cpu_ms",), timeout=60),
+          notes=("cpu_ms",), timeout=60, pairs=9),
     Bench("zstd", "zstd -6 -T4 -q -k -c " + TEXT, "ms", kind="wall", required=both(nat=0.98), aim=both(nat=0.99),
-          notes=("cpu_ms",), timeout=60),
-    Bench("openmp", "openmp {quick:400/1500}", "ms", required=both(nat=0.98), aim=both(nat=0.99)),
+          notes=("cpu_ms",), timeout=60, pairs=9),
+    Bench("openmp", "openmp {quick:400/1500}", "ms", required=both(nat=0.98), aim=both(nat=0.99), pairs=9),
     Bench("hackbench", "hackbench -T -l {quick:25/100}", "ms", kind="wall", required=both(nat=1), notes=("cpu_ms",),
           timeout=60),
     Bench("perf-messaging", "perf bench sched messaging -t -l {quick:25/100}", "ms", kind="wall", required=both(nat=1),
