@@ -7,7 +7,9 @@
  * there, with the same waits, when sysmon comes by again; nothing but a deadlock looks like that. It is reported once,
  * with its stacks, by the command (helper.c), and the program goes on.
  *
- * A pass over all G's is done in pieces, so that a million of them do not keep sysmon from its work.
+ * A pass over all G's is done in pieces, so that a million of them do not keep sysmon from its work. While the process is idle
+ * nothing new comes up: then sysmon may sleep for ever after a few more passes, but not before, as a server whose threads wait
+ * for each other is mostly just that, idle.
  */
 #include "circle.h"
 #include "crash.h"
@@ -19,6 +21,7 @@
 #define LONG_WAIT NSEC_PER_SEC
 #define PIECE 4096
 #define LONGEST 64
+#define IDLE_PASSES 4 /* one that may have begun before, one that comes too early for LONG_WAIT, one that suspects, one that tells */
 #define REMEMBERED 32
 #define MUTEX_OWNER 8 /* offset in pthread_mutex_t; the futex word is at 0 */
 #define CONTENDED 2
@@ -49,6 +52,8 @@ static struct {
 	uint64_t suspect[REMEMBERED], told[REMEMBERED];
 	uint32_t nsuspect, ntold;
 	int helper; /* that is at work, 0: none */
+	uint64_t nswitch; /* when the process was last seen idle */
+	uint32_t passes;  /* since then, without a switch */
 } at;
 
 static uint64_t ticks_of(int64_t ns, int64_t now)
@@ -174,6 +179,7 @@ void circle_tick(int64_t now)
 	}
 	if (at.slot >= n) {
 		at.slot = 0;
+		at.passes++;
 		at.next_look = now + PERIOD;
 	}
 }
@@ -183,8 +189,18 @@ int64_t circle_next(void)
 	return at.next_look;
 }
 
+bool circle_settled(uint64_t nswitch)
+{
+	if (nswitch != at.nswitch) {
+		at.nswitch = nswitch;
+		at.passes = 0;
+	}
+	return !rt_opt.deadlock || (at.passes >= IDLE_PASSES && !at.helper);
+}
+
 void circle_after_fork(void)
 {
+	at.passes = 0;
 	at.slot = at.nsuspect = at.ntold = 0;
 	at.helper = 0;
 }

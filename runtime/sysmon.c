@@ -259,9 +259,16 @@ static uint64_t count_switches(void)
 	return n;
 }
 
+/* A sleep of ns (< 0: for ever), but not beyond the next look for circles. */
+static int64_t until_circle(int64_t ns, int64_t now)
+{
+	int64_t until = circle_next() > now + MAX_DELAY ? circle_next() - now : MAX_DELAY;
+	return ns < 0 || ns > until ? until : ns;
+}
+
 /* All P's idle: nothing to watch until somebody acquires one, and who does wakes us (pidleget_locked). A process that
  * idles for a moment only shall not pay for that: the first sleep is a short one that nobody cuts short. Wakes by itself
- * for schedtrace and timers. */
+ * for schedtrace, timers and the last looks for circles. */
 static bool sleep_while_idle(int64_t now)
 {
 	static uint64_t seen;
@@ -278,6 +285,8 @@ static bool sleep_while_idle(int64_t now)
 	int64_t next = timers_next(), ns = deep ? -1 : MAX_DELAY;
 	if (next && deep)
 		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
+	if (deep && !circle_settled(n))
+		ns = until_circle(ns, now);
 	if (rt_opt.schedtrace && (ns < 0 || ns > rt_opt.schedtrace))
 		ns = rt_opt.schedtrace;
 	note_sleep(&sched.sysmonnote, ns);

@@ -101,6 +101,9 @@ static void table_of_three(void)
 	if (!strcmp(how, "partial"))
 		for (;;)
 			usleep(1000);
+	if (!strcmp(how, "idle"))
+		for (char c; read(0, &c, 1) != 0;)
+			;
 	pthread_join(t[0], NULL);
 }
 
@@ -110,7 +113,7 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		CHECK0(chroot(argv[2]) || chdir("/"));
 	say_ready();
-	if (!strcmp(how, "deadlock") || !strcmp(how, "partial")) {
+	if (!strcmp(how, "deadlock") || !strcmp(how, "partial") || !strcmp(how, "idle")) {
 		table_of_three();
 		return 0;
 	}

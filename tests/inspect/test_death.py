@@ -154,13 +154,22 @@ def test_partial_kinds(t):
     check(set(blocks(err)[0]) == {"reader", "writer", "locker"}, str(list(blocks(err)[0])))
 
 
-def test_partial(t):
+def partial(t, how, seconds):
     """Three wait for each other while main goes on: reported once, with the circle and its stacks, and the program goes on."""
-    p = t.start(t.compile("ends.c"), "partial")
-    time.sleep(6)
+    p = t.start(t.compile("ends.c"), how)
+    time.sleep(seconds)
     check(p.popen.poll() is None, "the program goes on")
     p.popen.kill()
     _, _, err = end_of(p)
     check(err.count("preloom: deadlock: goroutines wait for each other in a circle, while others run\n") == 1, err[:500])
     check_circle(err)
     check(set(blocks(err)[0]) == {"thinker0", "thinker1", "thinker2"}, str(list(blocks(err)[0])))
+
+
+def test_partial(t):
+    partial(t, "partial", 6)
+
+
+def test_partial_idle(t):
+    """The same while main waits for input, so that nothing at all happens in the process."""
+    partial(t, "idle", 8)
