@@ -12,6 +12,8 @@
 
 #define YIELDS_PER_CPU_YIELD 512
 #define ALONE_PER_CPU_YIELD 64 /* cheap, and the program pauses between mostly */
+#define TICKS_PER_CPU_YIELD (1 << 16) /* 20 to 30 µs */
+#define TICKS_SPINNING (1 << 18) /* between two yields; more: it computes */
 
 static __attribute__((noinline)) void wake_others(struct p *pp)
 {
@@ -143,24 +145,34 @@ void gosched(void)
 	arch_mcall(gosched_m);
 }
 
+/* Who yields again and again may wait for a G that another M runs, or for another process, and that one for the CPU that
+ * this M has: so the kernel is told now and then. Not each time, because that costs many times what a switch costs, but
+ * often enough that no more than some microseconds are spent on spinning, which may be a thousand pauses before each yield. */
+static void yield_cpu(struct m *m, uint32_t times, uint64_t now)
+{
+	struct p *pp = m->p;
+	uint64_t since = now - pp->yield_ticks;
+	pp->yield_ticks = now;
+	if (since < TICKS_SPINNING)
+		pp->spun_ticks += since;
+	if (likely(++pp->nyield % times != 0 && pp->spun_ticks < TICKS_PER_CPU_YIELD))
+		return;
+	pp->spun_ticks = 0;
+	os_osyield();
+	pp->yield_ticks = arch_cputicks();
+	m->ticks = 0;
+}
+
 static void goyield_m(struct g *g)
 {
-	struct p *pp = getm()->p;
-	g_off_cpu(getm(), g);
+	struct m *m = getm();
+	g_off_cpu(m, g);
+	yield_cpu(m, YIELDS_PER_CPU_YIELD, g->wait_ticks);
 	if (tracing())
 		trace_g(TraceYield, g, 0, 0);
 	g_setstatus(g, Grunning, Grunnable);
-	runq_put(pp, g, false);
+	runq_put(m->p, g, false);
 	schedule();
-}
-
-/* Who yields again and again may wait for a G that another M runs, or for another process, and that one for the CPU that
- * this M has: so the kernel is told now and then. Not each time, because that costs many times what a switch costs, but
- * often enough that no more than some microseconds are spent on spinning. */
-static void yield_cpu(struct p *pp, uint32_t times)
-{
-	if (unlikely(++pp->nyield % times == 0))
-		os_osyield();
 }
 
 void goyield(void)
@@ -169,9 +181,8 @@ void goyield(void)
 	/* Alone in the process: nothing to yield to. */
 	if (runq_empty(m->p) && load_acq(&sched.runqsize) == 0 && load_rlx(&m->p->timers.first) == 0 &&
 	    !netpoll_waiters() && !rt_opt.chaos) {
-		yield_cpu(m->p, ALONE_PER_CPU_YIELD);
+		yield_cpu(m, ALONE_PER_CPU_YIELD, arch_cputicks());
 		return;
 	}
-	yield_cpu(m->p, YIELDS_PER_CPU_YIELD);
 	arch_mcall(goyield_m);
 }

@@ -1,6 +1,6 @@
 /*
- * yield_one_cpu.c: two threads that wait for each other with nothing but sched_yield, the process having one CPU, however
- * many processors GOMAXPROCS says.
+ * yield_one_cpu.c: two threads that wait for each other with nothing but sched_yield, or with a thousand pauses before each, the
+ * process having one CPU, however many processors GOMAXPROCS says.
  *
  * Each yield must let the other run, in the kernel too: a kernel thread that goes on spinning keeps the CPU from the one
  * that it waits for until its time slice ends, some milliseconds. CPU time is measured, so other processes do not matter.
@@ -9,8 +9,10 @@
 #include <sched.h>
 
 #define ROUNDS 600
+#define BEFORE (40 * NSEC_PER_MSEC) /* of CPU time */
 
 static volatile int turn;
+static int pauses;
 
 /* Long enough for every thread to come to a processor of its own. */
 static void compute(int64_t ns)
@@ -23,10 +25,13 @@ static void compute(int64_t ns)
 static void *worker(void *arg)
 {
     int me = (int)(intptr_t)arg;
-    compute(40 * NSEC_PER_MSEC);
+    compute(BEFORE);
     for (int i = 0; i < ROUNDS; i++) {
-        while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != me)
+        while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != me) {
+            for (int k = 0; k < pauses; k++)
+                __builtin_ia32_pause();
             sched_yield();
+        }
         __atomic_store_n(&turn, !me, __ATOMIC_RELEASE);
     }
     return NULL;
@@ -44,10 +49,10 @@ static void use_one_cpu(void)
     CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 }
 
-int main(void)
+static void take_turns(int pauses_before_a_yield)
 {
     pthread_t threads[2];
-    use_one_cpu();
+    pauses = pauses_before_a_yield;
     int64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     for (intptr_t i = 0; i < 2; i++)
         threads[i] = start(worker, (void *)i);
@@ -56,7 +61,14 @@ int main(void)
     cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (getenv("SHOW"))
         fprintf(stderr, "%lld us of CPU a round\n", (long long)(cpu / ROUNDS / 1000));
-    CHECK(cpu < 2 * 40 * NSEC_PER_MSEC + ROUNDS * NSEC_PER_MSEC / 2);
+    CHECK(cpu < 2 * BEFORE + ROUNDS * NSEC_PER_MSEC / 2);
+}
+
+int main(void)
+{
+    use_one_cpu();
+    take_turns(0);
+    take_turns(1000);
     puts("each had its turn");
     return 0;
 }
