@@ -100,17 +100,16 @@ void futex_leave(struct futexw *w)
 static inline __attribute__((always_inline)) long queue(struct futexw *w, uint32_t val)
 {
 	struct futexbucket *b = futex_bucket(w->addr);
-	uint32_t now;
 	w->val = val;
 	futex_lock(b);
-	int err = arch_user_load32((const void *)w->addr, &now);
-	if (err == 0 && now == val) {
+	int64_t now = arch_user_read32((const void *)w->addr);
+	if (likely(now == val)) {
 		futex_enqueue_locked(b, w);
 		futex_unlock(b);
 		return 0;
 	}
 	futex_unlock(b);
-	return err ? -EFAULT : -EAGAIN;
+	return now < 0 ? -EFAULT : -EAGAIN;
 }
 
 /* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT. */
@@ -150,6 +149,7 @@ static inline __attribute__((always_inline)) long wait(struct g *g, uintptr_t ad
 	w->bitset = bitset;
 	w->pi = 0;
 	w->requeue_pi = 0;
+	w->how = WakeReady;
 	g->wait_addr = addr;
 	long err = queue(w, val);
 	if (unlikely(err)) {
@@ -171,17 +171,17 @@ long futex_wait_forever(uintptr_t addr, uint32_t val)
 
 static inline bool is_woken_by(const struct futexw *w, uintptr_t addr, uint32_t bitset)
 {
-	return w->addr == addr && w->bitset & bitset && !w->pi && !w->requeue_pi;
+	return w->addr == addr && w->bitset & bitset;
 }
 
 /* Claims w's G and unlinks it. */
 static inline enum claim take(struct futexbucket *b, struct futexw *w)
 {
-	enum wake how = w->place ? (enum wake)(WakeWord + w->place - 1) : WakeReady;
 	struct g *g = w->g;
+	enum wake how = w->how;
 	uint32_t seq = w->seq;
 	futex_unlink_locked(b, w); /* before the claim: afterwards w may be gone */
-	return wait_claim(g, seq, how);
+	return wait_claim_futex(g, seq, how);
 }
 
 /* 1 if it was still to be had. G's to be readied after unlocking go to q. */

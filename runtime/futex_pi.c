@@ -60,7 +60,7 @@ long futex_lock_pi(struct g *g, uintptr_t addr, int64_t deadline, bool try)
 		return r == 1 ? 0 : r;
 	}
 	uint32_t seq = wait_begin(g, WaitFutexPI);
-	*w = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u, .pi = 1 };
+	*w = (struct futexw){ .addr = addr, .g = g, .seq = seq, .pi = 1, .how = WakeReady };
 	g->wait_addr = addr;
 	futex_enqueue_locked(b, w);
 	futex_unlock(b);
@@ -126,7 +126,7 @@ long futex_wait_requeue_pi(struct g *g, uintptr_t addr, uint32_t val, uint32_t b
 	if (addr == target || !bitset)
 		return -EINVAL;
 	uint32_t seq = wait_begin(g, WaitFutex);
-	*w = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = bitset, .requeue_pi = target };
+	*w = (struct futexw){ .addr = addr, .g = g, .seq = seq, .requeue_pi = target, .how = WakeReady };
 	g->wait_addr = addr;
 	long err = futex_queue(w, val);
 	if (err) {

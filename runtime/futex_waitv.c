@@ -15,7 +15,7 @@ long futex_waitv(struct g *g, struct futexw *w, const uint32_t *val, uint32_t n,
 	g->wait_addr = w[0].addr;
 	for (uint32_t i = 0; i < n; i++) {
 		uintptr_t addr = w[i].addr;
-		w[i] = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u, .place = i + 1 };
+		w[i] = (struct futexw){ .addr = addr, .g = g, .seq = seq, .bitset = ~0u, .how = (enum wake)(WakeWord + i) };
 		long err = futex_queue(&w[i], val[i]);
 		if (err) {
 			wait_claim(g, seq, WakeSignal); /* whoever still tries to wake us fails */

@@ -8,7 +8,7 @@
 
 _Atomic uint32_t inspect_flags;
 
-__attribute__((visibility("default"))) struct inspect_header preloom_inspect = {
+struct inspect_header preloom_inspect = {
 	.magic = INSPECT_MAGIC,
 	.version = INSPECT_VERSION,
 	.size = sizeof(struct inspect_header),

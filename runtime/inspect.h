@@ -59,7 +59,7 @@ struct inspect_header {
 	uint64_t spare[7];
 };
 
-extern struct inspect_header preloom_inspect;
+extern __attribute__((visibility("default"))) struct inspect_header preloom_inspect; /* the one name that others find */
 extern const struct inspect_field inspect_fields[];
 extern const uint32_t inspect_nfields;
 

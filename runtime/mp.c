@@ -224,7 +224,7 @@ void handoffp(struct p *pp)
 	pp->nhandoff++;
 	if (tracing())
 		trace_p(TraceHandoff, pp, 0, 0);
-	if (!runq_empty(pp) || load_acq(&sched.runqsize)) {
+	if (!runq_empty(pp) || load_acq(&sched.runqsize) || load_acq(&pp->outside) & LookSignals) {
 		startm(pp, false);
 		return;
 	}

@@ -34,26 +34,47 @@ enum wake wait_cancel(struct g *g)
 	return wait_end(g);
 }
 
-void wait_park_m(struct g *g)
+static __attribute__((noinline)) void go_on(struct g *g)
 {
-	uint64_t old = load_acq(&g->wait);
-	g_off_cpu(getm(), g);
-	if (tracing())
-		trace_park(g);
-	g_setstatus(g, Grunning, Gwaiting);
-	/* release: whoever claims Parked may run the G's saved stack */
-	if ((old & WAIT_STATE_MASK) == WaitPrepared &&
-	    atomic_compare_exchange_strong(&g->wait, &old, (old & ~(uint64_t)WAIT_STATE_MASK) | WaitParked)) {
-		/* seq_cst, the exchange being a full fence: either we see the signal, or its sender sees Parked. From here
-		 * on the G may be anybody's, unless we claim it ourselves. */
-		if (likely(!load_acq(&g->interrupt)) ||
-		    wait_claim(g, (uint32_t)(old >> WAIT_SEQ_SHIFT), WakeSignal) != ClaimParked) {
-			schedule();
-			return;
-		}
-	}
 	g_setstatus(g, Gwaiting, Grunnable);
 	execute(g, true);
+}
+
+/* Parked, but a signal came before. From here on the G may be anybody's, unless we claim it ourselves. */
+static __attribute__((noinline)) void wake_again(struct g *g, uint64_t old)
+{
+	if (wait_claim(g, (uint32_t)(old >> WAIT_SEQ_SHIFT), WakeSignal) == ClaimParked)
+		go_on(g);
+	else
+		schedule();
+}
+
+static inline void park(struct g *g)
+{
+	uint64_t old = load_acq(&g->wait);
+	g_setstatus(g, Grunning, Gwaiting);
+	if (unlikely(!wait_set_parked(g, old)))
+		go_on(g);
+	/* The exchange being a full fence, either we see the signal, or its sender sees Parked. */
+	else if (unlikely(load_acq(&g->interrupt)))
+		wake_again(g, old);
+	else
+		schedule();
+}
+
+static __attribute__((noinline)) void trace_and_park(struct g *g)
+{
+	trace_park(g);
+	park(g);
+}
+
+void wait_park_m(struct g *g)
+{
+	g_off_cpu(getm(), g);
+	if (tracing())
+		trace_and_park(g);
+	else
+		park(g);
 }
 
 enum wake wait_park(struct g *g)

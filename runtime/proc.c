@@ -59,11 +59,15 @@ static struct g *steal_work(struct m *m, bool *inherit)
 	return NULL;
 }
 
-/* Where nobody sleeps in the netpoller: see polled_elsewhere. */
-static void poll_for_sysmon(struct p *pp)
+/* Nobody sleeps in the netpoller (polled_elsewhere), or a signal came where there was no P (sig.c). */
+static void look_outside(struct p *pp)
 {
 	struct gqueue q = { 0 };
-	store_rlx(&pp->pollnow, false);
+	uint32_t what = atomic_exchange(&pp->outside, 0); /* before the looks */
+	if (what & LookSignals)
+		sig_end_waits();
+	if (!(what & LookNetwork))
+		return;
 	netpoll(0, &q);
 	ready_list(&q);
 }
@@ -92,8 +96,8 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 	*inherit = false;
 	if (load_rlx(&pp->timers.first))
 		timers_run(pp, 0);
-	if (unlikely(load_rlx(&pp->pollnow)))
-		poll_for_sysmon(pp);
+	if (unlikely(load_rlx(&pp->outside)))
+		look_outside(pp);
 	if (unlikely(load_acq(&sched.runqsize) && load_rlx(&pp->schedtick) % SCHED_TICK_GLOBAL == 0)) {
 		lock(&sched.lock);
 		g = globrunq_get_locked(pp, 1);
@@ -132,7 +136,7 @@ static bool work_appeared(void)
 	struct p *pp = NULL;
 	bool work = load_acq(&sched.runqsize) != 0;
 	for (int i = 0; !work && i < sched.gomaxprocs; i++)
-		work = load_acq(&allp[i].status) != Pidle && !runq_empty(&allp[i]);
+		work = (load_acq(&allp[i].status) != Pidle && !runq_empty(&allp[i])) || load_acq(&allp[i].outside) & LookSignals;
 	if (!work)
 		return false;
 	lock(&sched.lock);
@@ -250,7 +254,7 @@ static struct g *findrunnable(bool *inherit)
 }
 
 /* Ten thousand G's do not fit into the caches: while one runs, fetch the stack of the next and the G after that. */
-static void prefetch_ahead(struct p *pp)
+static inline __attribute__((always_inline)) void prefetch_ahead(struct p *pp)
 {
 	uint32_t head = load_rlx(&pp->runqhead), n = load_rlx(&pp->runqtail) - head;
 	if (likely(n < 2))
@@ -264,26 +268,27 @@ static void prefetch_ahead(struct p *pp)
 		__builtin_prefetch((const void *)((uintptr_t)then + i));
 }
 
-static inline void run(struct m *m, struct p *pp, struct g *g, bool inherit)
+static inline void become(struct m *m, struct p *pp, struct g *g)
 {
 	g->m = m;
 	m->curg = g;
 	g_setstatus(g, Grunnable, Grunning);
 	store_rlx(&g->preempt, 0);
-	if (!inherit)
-		store_rlx(&pp->schedtick, load_rlx(&pp->schedtick) + 1);
 	pp->nswitch++;
-	if (tracing())
-		trace_run(g);
-	g_on_cpu(m, g, pp);
-	prefetch_ahead(pp);
-	arch_gogo(g);
 }
 
 void execute(struct g *g, bool inherit)
 {
 	struct m *m = getm();
-	run(m, m->p, g, inherit);
+	struct p *pp = m->p;
+	become(m, pp, g);
+	if (!inherit)
+		store_rlx(&pp->schedtick, load_rlx(&pp->schedtick) + 1);
+	if (tracing())
+		trace_run(g);
+	g_on_cpu(m, g, pp);
+	prefetch_ahead(pp);
+	arch_gogo(g);
 }
 
 static void reset_spinning(struct m *m)
@@ -310,12 +315,13 @@ __attribute__((noinline)) static struct g *next_g(struct m *m)
 	}
 }
 
-/* What findrunnable comes to in a hand-off: the G in runnext, if nothing is to be looked at before it. */
+/* What findrunnable comes to in a hand-off: the G in runnext, if nothing is to be looked at before it and it needs nothing but
+ * to be run. */
 static inline struct g *handed_over(struct m *m, struct p *pp)
 {
 	struct g *g = load_rlx(&pp->runnext);
-	if (unlikely(!g || load_rlx(&pp->timers.first) || load_rlx(&pp->pollnow) || load_rlx(&sched.runqsize) ||
-		     m->spinning || g->lockedm))
+	if (unlikely(!g || load_rlx(&pp->timers.first) || load_rlx(&pp->outside) || load_rlx(&sched.runqsize) ||
+		     m->spinning || g->lockedm || g->ready_ticks || g->lastp != pp || !m->ticks || tracing()))
 		return NULL;
 	return likely(runq_take_next(pp, g)) ? g : NULL;
 }
@@ -339,10 +345,14 @@ void schedule(void)
 	struct p *pp = m->p;
 	m->curg = NULL;
 	struct g *g;
-	if (likely(!m->lockedg && !load_rlx(&pp->stop) && (g = handed_over(m, pp))))
-		run(m, pp, g, true);
-	else
+	if (unlikely(m->lockedg || load_rlx(&pp->stop) || !(g = handed_over(m, pp)))) {
 		schedule_slowly(m);
+		return;
+	}
+	become(m, pp, g);
+	g_on_cpu_again(m, g);
+	prefetch_ahead(pp);
+	arch_gogo(g);
 }
 
 /* --- start --- */

@@ -59,8 +59,7 @@ static __attribute__((noinline)) void make_ready(struct g *g, bool next)
 static inline bool is_plain(struct m *m)
 {
 	struct p *pp;
-	return !tracing() && !rt_opt.chaos && m && !m->foreign && (pp = m->p) && !load_rlx(&pp->runnext) &&
-	       pp->nready + 1 < pp->sample_at;
+	return !tracing() && !rt_opt.chaos && m && (pp = m->p) && !load_rlx(&pp->runnext) && pp->nready + 1 < pp->sample_at;
 }
 
 /* The first half of a hand-off: what make_ready comes to then. */

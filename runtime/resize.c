@@ -137,11 +137,14 @@ bool procresize_step(int n, int64_t now)
 		return false;
 	for (int i = old; i < n; i++)
 		p_init(i, now);
+	sig_lock(); /* who sends signals looks whether there is one P */
 	lock(&sched.lock);
 	set_number_locked(old, n);
 	bound_init();
 	unlock(&sched.lock);
+	sig_unlock();
 	if (alone) {
+		sig_end_waits();
 		store_rlx(&allp[0].stop, false);
 		store_rel(&allp[0].status, Pidle);
 		handoffp(&allp[0]);

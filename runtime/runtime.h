@@ -29,7 +29,7 @@ enum pstatus { Pidle, Prunning, Psyscall, Pdead };
 /* Why a G waits; names are in reason.c. */
 enum waitreason {
 	WaitNone,
-	WaitFutex,
+	WaitFutex, /* these two first: wait.h */
 	WaitFutexPI,
 	WaitSleep,
 	WaitIORead,
@@ -74,11 +74,11 @@ struct futexw {
 	uintptr_t addr;
 	struct g *g;
 	uint32_t seq;
-	uint32_t bitset;
+	uint32_t bitset;      /* 0: one of the two below, not to be woken by a FUTEX_WAKE */
 	uint32_t pi;	      /* waits for a PI lock at addr */
 	uintptr_t requeue_pi; /* target of a FUTEX_WAIT_REQUEUE_PI, else 0 */
 	uint32_t val;	      /* what it found there */
-	uint32_t place;	      /* for waitv: 1 + its place among the words; the wait record says who was first */
+	enum wake how;	      /* what the wait record says if this waiter was woken */
 };
 
 #define GNAME_LEN 16
@@ -210,6 +210,8 @@ struct timerheap {
 	_Atomic int64_t first; /* when of slot[0], 0 if none; read without the lock */
 };
 
+enum { LookNetwork = 1, LookSignals = 2 };
+
 struct p {
 	int id;
 	_Atomic uint32_t status;
@@ -236,7 +238,7 @@ struct p {
 	uint32_t ngfree;
 	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
 	struct g *gaveup; /* has just given this P away; owner only */
-	_Atomic bool pollnow; /* sysmon asks its M to look at the network although there are G's to run */
+	_Atomic uint32_t outside; /* Look…: what its M is to look at although there are G's to run */
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */
@@ -576,6 +578,14 @@ static inline void g_on_cpu(struct m *m, struct g *g, struct p *pp)
 	}
 	if (unlikely(g->ready_ticks))
 		latency_end(pp, g);
+}
+
+/* The same if the M did not sleep, the G ran on this P last, and its latency is not measured. */
+static inline void g_on_cpu_again(struct m *m, struct g *g)
+{
+	g->run_start = m->ticks;
+	m->ticks = 0;
+	g->switches++;
 }
 
 /* g, which becomes runnable, is about to be queued on pp. */

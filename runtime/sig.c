@@ -90,6 +90,31 @@ static struct g *choose(int sig)
 	return NULL;
 }
 
+/* With one P a wait may be its holder's to end (wait.h). G's that were told of a signal from where there is no P are left to
+ * it: it ends those that wait. siglock. */
+static struct g *left[32];
+static _Atomic uint32_t nleft; /* more than fit: look at all */
+
+static void leave_to_p(struct g *g)
+{
+	uint32_t n = load_rlx(&nleft);
+	if (n < nelem(left))
+		left[n] = g;
+	store_rlx(&nleft, n + 1);
+}
+
+/* siglock. False: the G does not wait. */
+static bool end_wait(struct g *g, struct gqueue *woken)
+{
+	uint64_t wait = atomic_load(&g->wait);
+	enum waitstate state = wait & WAIT_STATE_MASK;
+	if (state != WaitPrepared && state != WaitParked)
+		return false;
+	if (wait_claim(g, (uint32_t)(wait >> WAIT_SEQ_SHIFT), WakeSignal) == ClaimParked)
+		gqueue_push(woken, g);
+	return true;
+}
+
 /* siglock. G's whose wait ended here go to `woken`. */
 static void wake_target(struct g *g, struct gqueue *woken)
 {
@@ -98,13 +123,10 @@ static void wake_target(struct g *g, struct gqueue *woken)
 	struct m *self = getm();
 	if (self && self->curg == g)
 		return;
-	uint64_t wait = atomic_load(&g->wait);
-	enum waitstate state = wait & 0xff;
-	if (state == WaitPrepared || state == WaitParked) {
-		if (wait_claim(g, (uint32_t)(wait >> 32), WakeSignal) == ClaimParked)
-			gqueue_push(woken, g);
+	if (unlikely(one_p && !(self && self->p)))
+		leave_to_p(g);
+	else if (end_wait(g, woken))
 		return;
-	}
 	if (told) /* a kick is under way; if it meets the wrong moment, sysmon repeats it */
 		return;
 	enum gstatus s = load_acq(&g->status);
@@ -131,11 +153,51 @@ static void retarget_locked(uint64_t set, struct gqueue *woken)
 	}
 }
 
+/* Has P 0's holder look at those that were left to it, or makes somebody its holder. */
+static void call_p(void)
+{
+	struct p *pp = &allp[0], *idle;
+	atomic_fetch_or(&pp->outside, LookSignals);
+	lock(&sched.lock);
+	idle = pidleget_locked();
+	unlock(&sched.lock);
+	if (idle)
+		startm(idle, false);
+	else
+		preempt_one(pp);
+}
+
+/* After siglock was let go. */
 static void wake_all(struct gqueue *woken)
 {
 	struct g *g;
+	struct m *self;
 	while ((g = gqueue_pop(woken)))
 		ready(g);
+	if (unlikely(load_rlx(&nleft)) && !((self = getm()) && self->p))
+		call_p();
+}
+
+void sig_end_waits(void)
+{
+	struct gqueue woken = { 0 };
+	if (likely(!load_acq(&nleft)))
+		return;
+	lock(&siglock);
+	uint32_t n = load_rlx(&nleft);
+	store_rlx(&nleft, 0);
+	for (uint32_t i = 0; i < (n <= nelem(left) ? n : g_count()); i++) {
+		struct g *g = n <= nelem(left) ? left[i] : g_at(i);
+		if (g && load_acq(&g->interrupt))
+			end_wait(g, &woken);
+	}
+	unlock(&siglock);
+	wake_all(&woken);
+}
+
+void sig_forget_left(void)
+{
+	store_rlx(&nleft, 0);
 }
 
 void sig_retarget(uint64_t set)
@@ -316,6 +378,17 @@ void sig_tick(void)
 		if (g && load_rlx(&g->interrupt) && !load_rlx(&g->inshim))
 			sig_kick(m);
 	}
+}
+
+/* For the runtime, which changes the number of P's: who sends signals looks whether it is one. */
+void sig_lock(void)
+{
+	lock(&siglock);
+}
+
+void sig_unlock(void)
+{
+	unlock(&siglock);
 }
 
 /* --- taking --- */

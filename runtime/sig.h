@@ -89,6 +89,9 @@ void sig_g_init(struct g *child, struct g *parent);
 void sig_g_exit(struct g *g);
 void sig_fork_prepare(void); /* takes siglock; real signals are blocked around a fork */
 void sig_fork_parent(void);
+void sig_lock(void);
+void sig_unlock(void);
+void sig_end_waits(void);   /* with one P: its holder ends waits of those that were told of a signal where no P was */
 void sig_ending_changed(void); /* see ending.h */
 void sig_after_fork_child(struct g *self); /* also after a vfork, without sig_fork_prepare */
 void sig_before_exec(struct g *g); /* the virtual mask, pending signals and ignored signals become real */

@@ -101,6 +101,7 @@ bool sig_take_waited(struct g *g, uint64_t set, struct ksiginfo *info);
 void sig_retarget(uint64_t set); /* signals of the process that the calling G will not take */
 uint64_t sig_kept(void); /* signals that stay in the kernel: no M takes them, see sigfd.c */
 bool sig_told(struct g *g); /* empties the inbox; must g look at its signals? */
+void sig_forget_left(void); /* in the child of a fork */
 void sig_inbox_overflowed(void);
 bool sig_inbox_overflown(void); /* since then it was not empty */
 extern struct sig_config sig_cfg;

@@ -114,6 +114,7 @@ void sig_after_fork_child(struct g *self)
 	held_over_fork = false;
 	sig_pid = os_getpid();
 	sigq_reset_after_fork();
+	sig_forget_left();
 	self->sig.pending = (struct sigpending){ 0 };
 	sig_timer_reset();
 	store_rlx(&sig_nwaiting, 0);

@@ -37,7 +37,7 @@ static bool timer_due(int64_t now)
 
 static bool others_wait(struct p *pp)
 {
-	return !runq_empty(pp) || load_acq(&sched.runqsize);
+	return !runq_empty(pp) || load_acq(&sched.runqsize) || load_acq(&pp->outside) & LookSignals;
 }
 
 /* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
@@ -216,8 +216,7 @@ static bool ask_to_poll(void)
 		struct p *pp = &allp[i];
 		if (load_acq(&pp->status) != Prunning)
 			continue;
-		came &= !load_rlx(&pp->pollnow);
-		store_rlx(&pp->pollnow, true);
+		came &= !(atomic_fetch_or(&pp->outside, LookNetwork) & LookNetwork);
 	}
 	return came;
 }

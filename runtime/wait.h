@@ -41,6 +41,42 @@ static inline enum claim wait_claim(struct g *g, uint32_t seq, enum wake how)
 	}
 }
 
+/* With one P the record of a wait for a futex is changed by the P's holder alone, so that neither of its two changes in a
+ * hand-off need be an exchange: wakers and timers have the P, and a signal that comes where it is not is left to whoever has
+ * it (sig.c). Other waits are ended from the netpoller too, which has none. */
+static inline bool wait_is_ours_alone(const struct g *g)
+{
+	return one_p && g->waitreason <= WaitFutexPI;
+}
+
+/* The same for a waiter of a futex: the caller has a P. */
+static inline enum claim wait_claim_futex(struct g *g, uint32_t seq, enum wake how)
+{
+	if (!one_p)
+		return wait_claim(g, seq, how);
+	debug_check(getm()->p);
+	uint64_t old = load_rlx(&g->wait);
+	enum waitstate s = old & WAIT_STATE_MASK;
+	if (unlikely((uint32_t)(old >> WAIT_SEQ_SHIFT) != seq || (s != WaitPrepared && s != WaitParked)))
+		return ClaimLost;
+	store_rlx(&g->wait, wait_record(seq, how, WaitClaimed));
+	return s == WaitParked ? ClaimParked : ClaimEarly;
+}
+
+/* Prepared → Parked, on g0; old: the record. False: somebody has claimed it meanwhile. */
+static inline bool wait_set_parked(struct g *g, uint64_t old)
+{
+	uint64_t parked = (old & ~(uint64_t)WAIT_STATE_MASK) | WaitParked;
+	if (unlikely((old & WAIT_STATE_MASK) != WaitPrepared))
+		return false;
+	if (wait_is_ours_alone(g)) {
+		store_rel(&g->wait, parked);
+		return true;
+	}
+	/* release: whoever claims Parked may run the G's saved stack. seq_cst: see wait_park_m. */
+	return atomic_compare_exchange_strong(&g->wait, &old, parked);
+}
+
 /* The record was claimed: how. */
 static inline enum wake wait_end(struct g *g)
 {

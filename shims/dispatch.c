@@ -87,6 +87,14 @@ long shim_leave(struct regs *r, long ret)
 	}
 }
 
+static __attribute__((noinline)) long leave_early(struct regs *r, long ret)
+{
+	struct g *g = getg();
+	if (rt_opt.chaos)
+		chaos(g);
+	return g->sig.saved_set || is_restart_code(ret) ? shim_leave(r, ret) : ret;
+}
+
 long shim_dispatch(struct regs *r, void *xstate)
 {
 	if (unlikely(arch_gs_shared) && !gs_enter())
@@ -99,9 +107,9 @@ long shim_dispatch(struct regs *r, void *xstate)
 	g->regs = r;
 	g->xstate = xstate;
 	g->deadline = 0;
-	long ret = call(g, r);
-	if (unlikely(g->sig.saved_set || is_restart_code(ret)))
-		ret = shim_leave(r, ret);
+	long ret = shim_table[r->rax](r);
+	if (unlikely(is_restart_code(ret) || g->sig.saved_set || rt_opt.chaos))
+		return leave_early(r, ret);
 	return ret; /* to arch_leave, which looks at the notes once more and ends the shim */
 }
 

@@ -358,6 +358,11 @@ _Noreturn void arch_munmap_exit(void *stack, size_t size)
 		fake_suspend(MGone);
 }
 
+int64_t arch_user_read32(const void *p)
+{
+	return (uintptr_t)p < FAULTS_BELOW ? -14 : (int64_t)load_rlx((const _Atomic uint32_t *)p);
+}
+
 int arch_user_load32(const void *p, uint32_t *v)
 {
 	if ((uintptr_t)p < FAULTS_BELOW)

@@ -69,6 +69,7 @@ struct fake {
 	int64_t net_delay; /* of the last poll */
 
 	int kicks;
+	int ended_waits;
 	int looks; /* kicks that ask whether the G spins */
 	struct m *kicked;
 	int ticks;

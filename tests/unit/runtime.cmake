@@ -55,6 +55,7 @@ endforeach()
 add_unit(options ${PROJECT_SOURCE_DIR}/preload/options.c WRAP open sched_getaffinity)
 # With the real signal layer.
 add_unit(rule09_handler FAKES unit_fake unit_fake_net)
+add_unit(signal_left FAKES unit_fake unit_fake_net)
 # Beside its oracle. Not in sanitizer builds: their checks would be stepped through too.
 find_library(UNWIND_LIB unwind)
 if(UNWIND_LIB AND NOT PRELOOM_SANITIZE)

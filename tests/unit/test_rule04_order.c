@@ -328,10 +328,10 @@ START_TEST(when_sysmon_asks_the_network_is_polled_before_local_work)
 	struct g *local = unit_runnable(), *net = unit_parked(WaitIORead);
 	runq_put(&allp[0], local, false);
 	unit_net_event(net);
-	store_rlx(&allp[0].pollnow, true);
+	store_rlx(&allp[0].outside, LookNetwork);
 	ck_assert_ptr_eq(unit_take(), local);
 	ck_assert_int_eq(fake.net_polls, 1);
-	ck_assert_int_eq(load_rlx(&allp[0].pollnow), false);
+	ck_assert_uint_eq(load_rlx(&allp[0].outside), 0);
 	ck_assert_ptr_eq(unit_take(), net);
 	ck_assert_int_eq(fake.net_polls, 1);
 }

@@ -128,6 +128,7 @@ extern const char arch_blocking_begin[], arch_blocking_end[], arch_blocking_abor
 
 /* Accesses to the program's memory that return -EFAULT instead of faulting. */
 int arch_user_load32(const void *p, uint32_t *v);
+int64_t arch_user_read32(const void *p); /* the word; negative: -EFAULT */
 int arch_user_load64(const void *p, uint64_t *v);
 int arch_user_store32(void *p, uint32_t v);
 int arch_user_cmpxchg32(void *p, uint32_t *expected, uint32_t desired); /* 1 exchanged, 0 not (expected updated) */

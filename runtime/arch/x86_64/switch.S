@@ -381,11 +381,14 @@ arch_blocking_abort:
 /* Accesses to the program's memory. A fault between the labels continues at arch_user_fault. No pushes here. */
 	.globl arch_user_begin, arch_user_end, arch_user_fault
 	.hidden arch_user_begin, arch_user_end, arch_user_fault
-	.globl arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
-	.hidden arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.globl arch_user_read32, arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
+	.hidden arch_user_read32, arch_user_load32, arch_user_load64, arch_user_store32, arch_user_cmpxchg32, arch_user_copy
 	.p2align 4
 	.cfi_startproc
 arch_user_begin:
+arch_user_read32:
+	mov	(%rdi), %eax
+	ret
 arch_user_load32:
 	mov	(%rdi), %eax
 	mov	%eax, (%rsi)
@@ -415,7 +418,7 @@ arch_user_copy:
 	ret
 arch_user_end:
 arch_user_fault:
-	mov	$-14, %eax
+	mov	$-14, %rax
 	ret
 	.cfi_endproc
 
