@@ -139,6 +139,20 @@ static void permit_kicks(struct m *m)
 	store_rlx(&m->execs, false);
 }
 
+/* While the program's SIG_IGN stood in the kernel for an exec that has failed, kicks of other M's were thrown away: those that
+ * were under way, and those sent meanwhile. One that waits to exec may go on then, and its new program ignores them too. */
+static void forget_lost_kicks(void)
+{
+	if (sig_action(preempt_signal).handler != HANDLER_IGN)
+		return;
+	struct m *self = getm();
+	lock(&sched.lock);
+	for (struct m *m = sched.allm; m; m = m->alllink)
+		if (m != self)
+			store_rel(&m->kicked, 0);
+	unlock(&sched.lock);
+}
+
 void sig_before_exec(struct g *g)
 {
 	forbid_kicks(getm());
@@ -163,6 +177,7 @@ void sig_after_exec_failed(struct g *g)
 	int64_t none[2] = { 0, 0 };
 	struct ksiginfo info;
 	sig_actions_after_exec();
+	forget_lost_kicks();
 	sig_timer_exec(false);
 	uint64_t mask = load_rlx(&g->sig.mask) & ~sig_kept_after_exec();
 	while (sys4(__NR_rt_sigtimedwait, &mask, &info, none, 8) > 0)

@@ -99,6 +99,13 @@ def test_unrung(t):
     t.check(procs_seen(t, p.pid) == 5, "nothing changed")
 
 
+def test_failed_execs(t):
+    """What interrupts threads that compute goes on doing so after an exec that failed."""
+    p = t.start(t.compile("execs.c"), procs=2)
+    for n in (1, 3, 2):
+        t.preloom("set", f"gomaxprocs={n}", p.pid)
+
+
 def test_stopped(t):
     p = t.start(t.compile("mixed.c"), 3)
     os.kill(p.pid, signal.SIGSTOP)
