@@ -161,8 +161,8 @@ static void look(struct tracefeed *f, struct watched *w, const struct trace_chun
 
 static void look_at(struct tracefeed *f, struct watched *w, size_t n, bool all)
 {
-	uintptr_t from[AT_ONCE];
-	void *to[AT_ONCE], *to_seq[AT_ONCE];
+	uintptr_t from[AT_ONCE] = { 0 };
+	void *to[AT_ONCE] = { NULL }, *to_seq[AT_ONCE] = { NULL };
 	uint64_t seq[AT_ONCE] = { 0 };
 	bool ok[AT_ONCE] = { false }, again[AT_ONCE] = { false };
 	for (size_t i = 0; i < n; i++) {
