@@ -77,24 +77,8 @@ arch_gogo:
 	.cfi_startproc
 	mov	%gs:OFF_M_SELF, %rax
 	mov	OFF_G_FS(%rdi), %rsi
-	cmp	%rsi, OFF_M_FS(%rax)
-	je	2f
-	mov	%rsi, OFF_M_FS(%rax)
 	cmpb	$0, arch_has_fsgsbase(%rip)
 	je	1f
-	wrfsbase %rsi
-	jmp	2f
-1:	push	%rdi
-	.cfi_adjust_cfa_offset 8
-	push	%rax
-	.cfi_adjust_cfa_offset 8
-	mov	$0x1002, %edi		/* ARCH_SET_FS */
-	mov	$158, %eax		/* arch_prctl */
-	syscall
-	pop	%rax
-	.cfi_adjust_cfa_offset -8
-	pop	%rdi
-	.cfi_adjust_cfa_offset -8
 2:	mov	OFF_G_SP(%rdi), %rsp
 	.cfi_def_cfa_offset SWITCH_SIZE
 	.cfi_rel_offset %r15, SWITCH_GPR
@@ -149,7 +133,32 @@ arch_gogo:
 	pop	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
-	ret
+	/* As late as can be: nothing behind it begins before all that is ahead of it is done. */
+	cmp	%rsi, OFF_M_FS(%rax)
+	je	5f
+	mov	%rsi, OFF_M_FS(%rax)
+	wrfsbase %rsi
+5:	ret
+
+1:	cmp	%rsi, OFF_M_FS(%rax)
+	je	2b
+	mov	%rsi, OFF_M_FS(%rax)
+	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	push	%rax
+	.cfi_adjust_cfa_offset 8
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	mov	$0x1002, %edi		/* ARCH_SET_FS */
+	mov	$158, %eax		/* arch_prctl */
+	syscall
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	pop	%rax
+	.cfi_adjust_cfa_offset -8
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	2b
 	.cfi_endproc
 	.size arch_gogo, .-arch_gogo
 
