@@ -66,6 +66,7 @@ def test_asleep(t):
 def test_starved(t):
     """A process that gets hardly any CPU: such time does not count against it, and if it takes for ever the line says why."""
     p = t.start(os.path.join(PROG, "stress_create"), 1, 600000, ready="seed")
+    t.until(lambda: t.preloom("set", "gomaxprocs=2", p.pid, status=None)) # it has threads
     cpu = min(os.sched_getaffinity(0))
     others = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(10)]
     try:
