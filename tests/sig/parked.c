@@ -94,9 +94,9 @@ static void until_child(void (*work)(void), const char *what, int sig)
 
 static void compute(void)
 {
-	static volatile unsigned x;
+	volatile unsigned x = 0;
 	for (int i = 0; i < 2000000; i++)
-		x += (unsigned)i;
+		x = x + (unsigned)i;
 }
 
 static void call(void)
