@@ -2,7 +2,7 @@
  *
  * It happens in the first pthread_create, while the process is single-threaded: the caller becomes the main G on M 0, and the
  * system calls of every loaded object are rewritten. It needs no file: a daemon may be in a chroot by then. Where it
- * cannot be done (another thread exists, a sanitizer build, no memory …) one line says so, and threads are the kernel's.
+ * cannot be done (another thread exists, a sanitizer build, Go code, no memory …) one line says so, and threads are the kernel's.
  */
 #include "../runtime/ending.h"
 #include "../runtime/crash.h"
@@ -18,6 +18,7 @@
 #include "../shims/shim.h"
 #include "activate.h"
 #include "dlhook.h"
+#include "gonote.h"
 #include "loaded.h"
 #include "locks.h"
 #include "options.h"
@@ -28,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +97,17 @@ static bool has_room(void)
 	return true;
 }
 
+static int look_for_go(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &o->dlpi_phdr[i];
+		if (p->p_type == PT_NOTE && has_go_note((const unsigned char *)(o->dlpi_addr + p->p_vaddr), p->p_memsz, p->p_align))
+			return 1;
+	}
+	return 0;
+}
+
 static const char *why_not(void)
 {
 	static const char *const sanitizers[] = { "__asan_init", "__tsan_init", "__msan_init", "__hwasan_init" };
@@ -102,6 +115,8 @@ static const char *why_not(void)
 	for (size_t i = 0; i < nelem(sanitizers); i++)
 		if (dlsym(RTLD_DEFAULT, sanitizers[i]))
 			return "preloom: this is a sanitizer build; running on kernel threads\n";
+	if (dl_iterate_phdr(look_for_go, NULL))
+		return "preloom: Go code is loaded, whose system calls cannot be taken over; running on kernel threads\n";
 	if (getenv("RUNNING_UNDER_RR"))
 		return "preloom: running under rr; running on kernel threads\n";
 	if (preload && strstr(preload, "vgpreload_"))

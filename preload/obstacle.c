@@ -1,9 +1,10 @@
 /* obstacle.c - can a program be preloaded? Reads as much of its file as tells.
  *
- * What cannot be served is static, setuid, for another architecture or C library, or built with a sanitizer. Scripts are
- * followed to their interpreter.
+ * What cannot be served is static, setuid, for another architecture or C library, built with a sanitizer, or by Go. Scripts
+ * are followed to their interpreter.
  */
 #include "obstacle.h"
+#include "gonote.h"
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -110,6 +111,20 @@ static bool needs_sanitizer(const struct file *f)
 	return has_symbol(f, "__asan_init") || has_symbol(f, "__tsan_init") || has_symbol(f, "__msan_init");
 }
 
+static bool is_go(const struct file *f)
+{
+	const Elf64_Ehdr *e = at(f, 0, sizeof *e);
+	const Elf64_Phdr *p = at(f, e->e_phoff, (uint64_t)e->e_phnum * sizeof *p);
+
+	for (unsigned i = 0; p && i < e->e_phnum; i++) {
+		const unsigned char *note = p[i].p_type == PT_NOTE ? at(f, p[i].p_offset, p[i].p_filesz) : NULL;
+
+		if (note && has_go_note(note, p[i].p_filesz, p[i].p_align))
+			return true;
+	}
+	return false;
+}
+
 /* Why an ELF file cannot be served, or NULL. */
 static const char *elf_obstacle(const struct file *f)
 {
@@ -129,6 +144,8 @@ static const char *elf_obstacle(const struct file *f)
 		return "uses musl, not glibc";
 	if (!strstr(name, "ld-linux-x86-64"))
 		return "uses a loader that is not glibc's";
+	if (is_go(f))
+		return "is a Go program";
 	return needs_sanitizer(f) ? "is built with a sanitizer" : NULL;
 }
 

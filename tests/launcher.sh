@@ -107,6 +107,9 @@ check 'setgid program' 5 plain 'is setgid' "$p" "$dir/sgid"
 if "$CC" -fsanitize=address -o "$dir/asan" "$dir/hello.c" 2>"$dir/err"; then
 	check 'sanitizer build' 5 plain 'is built with a sanitizer' "$p" "$dir/asan"
 fi
+printf '.section .note.go.buildid,"a",@note\n.long 4, 4, 4\n.ascii "Go\\0\\0test"\n.section .note.GNU-stack,"",@progbits\n' >"$dir/note.s"
+"$CC" -o "$dir/go" "$dir/hello.c" "$dir/note.s" || exit 1
+check 'Go program' 5 plain "^preloom: $dir/go: is a Go program; running it on kernel threads" "$p" "$dir/go"
 
 # An ELF header alone is enough to see the class; the kernel may or may not run the file.
 head -c 64 "$dir/hello" >"$dir/elf32"
