@@ -51,6 +51,7 @@ static void reset_p(struct p *pp)
 	pp->ngfree = 0;
 	pp->sysmon_waits = false;
 	store_rlx(&pp->stop, false);
+	store_rlx(&pp->outside, 0);
 }
 
 static void reset_sched(struct m *m)

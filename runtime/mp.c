@@ -96,8 +96,8 @@ void stopm(void)
 	struct m *m = getm();
 	check(m->p == NULL && !m->spinning);
 	lock(&sched.lock);
-	/* A P that found no M was left with its work in the global queue, just before we could be found. */
-	struct p *pp = sched.runq.n ? pidleget_locked() : NULL;
+	/* A P that found no M was left idle with its work in the global queue, just before we could be found. */
+	struct p *pp = sched.runq.n || (sched.pidle && p_has_signals(sched.pidle)) ? pidleget_locked() : NULL;
 	if (!pp)
 		mput_locked(m);
 	unlock(&sched.lock);
@@ -224,7 +224,7 @@ void handoffp(struct p *pp)
 	pp->nhandoff++;
 	if (tracing())
 		trace_p(TraceHandoff, pp, 0, 0);
-	if (!runq_empty(pp) || load_acq(&sched.runqsize) || load_acq(&pp->outside) & LookSignals) {
+	if (!runq_empty(pp) || load_acq(&sched.runqsize) || p_has_signals(pp)) {
 		startm(pp, false);
 		return;
 	}
@@ -235,7 +235,7 @@ void handoffp(struct p *pp)
 		return;
 	}
 	lock(&sched.lock);
-	if (sched.runq.n) {
+	if (sched.runq.n || p_has_signals(pp)) {
 		unlock(&sched.lock);
 		startm(pp, false);
 		return;

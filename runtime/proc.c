@@ -136,7 +136,7 @@ static bool work_appeared(void)
 	struct p *pp = NULL;
 	bool work = load_acq(&sched.runqsize) != 0;
 	for (int i = 0; !work && i < sched.gomaxprocs; i++)
-		work = (load_acq(&allp[i].status) != Pidle && !runq_empty(&allp[i])) || load_acq(&allp[i].outside) & LookSignals;
+		work = (load_acq(&allp[i].status) != Pidle && !runq_empty(&allp[i])) || p_has_signals(&allp[i]);
 	if (!work)
 		return false;
 	lock(&sched.lock);

@@ -55,7 +55,8 @@ static __attribute__((noinline)) void make_ready(struct g *g, bool next)
 	wake_others(m->p);
 }
 
-/* Nothing but the usual is the case: a P, its runnext empty, nobody looks on, no latency is to be measured. */
+/* Nothing but the usual is the case: a P (which no foreign M has), its runnext empty, nobody looks on, no latency is to be
+ * measured. */
 static inline bool is_plain(struct m *m)
 {
 	struct p *pp;

@@ -545,6 +545,12 @@ static inline void g_setstatus(struct g *g, enum gstatus from, enum gstatus to)
 	store_rel(&g->status, to);
 }
 
+/* A signal came where there was no P, and pp's holder is to see to it. */
+static inline bool p_has_signals(const struct p *pp)
+{
+	return load_acq(&pp->outside) & LookSignals;
+}
+
 /* Takes `next` out of runnext of the caller's P. Only the owner fills it, others only empty it: a failed CAS means that it was
  * stolen. With one P there are no thieves. */
 static inline bool runq_take_next(struct p *pp, struct g *next)

@@ -156,14 +156,17 @@ static void retarget_locked(uint64_t set, struct gqueue *woken)
 /* Has P 0's holder look at those that were left to it, or makes somebody its holder. */
 static void call_p(void)
 {
-	struct p *pp = &allp[0], *idle;
-	atomic_fetch_or(&pp->outside, LookSignals);
+	struct p *pp = &allp[0], *idle = NULL;
 	lock(&sched.lock);
-	idle = pidleget_locked();
+	bool one = one_p; /* else who made it several has looked, and an idle P 0 would seem to have work for good */
+	if (one) {
+		atomic_fetch_or(&pp->outside, LookSignals);
+		idle = pidleget_locked();
+	}
 	unlock(&sched.lock);
 	if (idle)
 		startm(idle, false);
-	else
+	else if (one)
 		preempt_one(pp);
 }
 

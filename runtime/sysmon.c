@@ -37,7 +37,7 @@ static bool timer_due(int64_t now)
 
 static bool others_wait(struct p *pp)
 {
-	return !runq_empty(pp) || load_acq(&sched.runqsize) || load_acq(&pp->outside) & LookSignals;
+	return !runq_empty(pp) || load_acq(&sched.runqsize) || p_has_signals(pp);
 }
 
 /* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
@@ -52,7 +52,7 @@ static bool woken_waits(struct p *pp)
 		g = sched.runq.head;
 		unlock(&sched.lock);
 	}
-	return g && !load_rlx(&g->preempt);
+	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
 }
 
 /* Has the G on pp had its share? When several in a row have used up theirs, they may all be spinning for what another is to

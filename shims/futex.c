@@ -127,7 +127,7 @@ static __attribute__((noinline)) long any(struct regs *r)
 	if (op & FUTEX_CLOCK_REALTIME && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI && cmd != FUTEX_LOCK_PI2)
 		return -ENOSYS;
 	if (addr & 3)
-		return -EINVAL;
+		return cmd == FUTEX_FD || cmd > FUTEX_LOCK_PI2 ? -ENOSYS : -EINVAL;
 	if (goes_to_kernel(addr, op))
 		return shared(r, op, cmd);
 	switch (cmd) {
@@ -169,7 +169,7 @@ long shim_futex(struct regs *r)
 	unsigned op = (unsigned)A2(r);
 	uint32_t n = (uint32_t)A3(r);
 	if (unlikely(A1(r) & 3))
-		return -EINVAL;
+		return any(r);
 	if (op == FUTEX_WAKE_PRIVATE && (int)n > 0 && !load_rlx(&sched.nforeign))
 		return futex_wake(A1(r), n, FUTEX_BITSET_MATCH_ANY);
 	if (!A4(r) && (op == FUTEX_WAIT_PRIVATE || ((op & ~(unsigned)FUTEX_CLOCK_REALTIME) == FUTEX_WAIT_BITSET_PRIVATE &&

@@ -77,6 +77,10 @@ static void *answers(void *arg)
     CHECK_ERRNO(futex((void *)64, FUTEX_WAIT | op_flags, 0, NULL, NULL, 0), EFAULT);
     CHECK_ERRNO(futex(&word, FUTEX_WAIT | op_flags, 0, (struct timespec *)64, NULL, 0), EFAULT);
     CHECK_ERRNO(futex(&word, 100 | op_flags, 0, NULL, NULL, 0), ENOSYS);
+    CHECK_ERRNO(futex((char *)&word + 1, 100 | op_flags, 0, NULL, NULL, 0), ENOSYS);
+    CHECK_ERRNO(futex((char *)&word + 1, FUTEX_FD | op_flags, 0, NULL, NULL, 0), ENOSYS);
+    CHECK_ERRNO(futex((char *)&word + 1, FUTEX_WAKE | FUTEX_CLOCK_REALTIME | op_flags, 1, NULL, NULL, 0), ENOSYS);
+    CHECK_ERRNO(futex((char *)&word + 1, FUTEX_WAIT | FUTEX_CLOCK_REALTIME | op_flags, 0, NULL, NULL, 0), ENOSYS);
     return NULL;
 }
 
