@@ -17,7 +17,7 @@ struct futexbucket {
 struct futexbucket *futex_bucket(uintptr_t addr);
 
 /* Whoever looks into a queue holds a P from before he locks it until after he unlocked it. So with one P there is nobody to
- * lock out, and a hand-off is spared two of its six locked instructions. */
+ * lock out, and a hand-off is spared two locked instructions. */
 static inline void futex_lock(struct futexbucket *b)
 {
 	debug_check(!one_p || getm()->p);

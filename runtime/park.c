@@ -8,6 +8,8 @@
  *
  * So no queue lock is held across the switch, which Go does (its park passes a lock to unlock on g0): a queue here
  * may hold a G that is not parked yet, which is harmless because claiming is what counts, not queueing.
+ *
+ * With one P a wait for a futex needs no CAS: see wait.h.
  */
 #include "prof.h"
 #include "runtime.h"
