@@ -14,10 +14,12 @@
 #include "../runtime/os_linux.h"
 #include "../runtime/prof.h"
 #include "../runtime/runtime.h"
+#include "../runtime/smplocks.h"
 #include "../runtime/tracebuf.h"
 #include "../shims/shim.h"
 #include "activate.h"
 #include "dlhook.h"
+#include "findlocks.h"
 #include "gonote.h"
 #include "loaded.h"
 #include "locks.h"
@@ -336,6 +338,16 @@ static void adopt_files(void)
 		fd_leak();
 }
 
+static void locks_found(const uintptr_t *at, size_t n, const struct segment *text)
+{
+	smplocks_init(at, n, text->lo, text->hi, text->prot);
+}
+
+static void unseen_site(void)
+{
+	smplocks_keep("a call that could not be rewritten");
+}
+
 static void rewrite_new(void)
 {
 	rewrite_all();
@@ -374,7 +386,7 @@ bool activate(void)
 	drop_rseq();
 	const struct rewrite_config rc = { (void *)entry_baseline,
 					   (void *)(entry_xsave_size ? entry_extended : entry_baseline), is_served,
-					   loaded_changed, gs_share };
+					   loaded_changed, gs_share, locks_found, unseen_site };
 	if (rewrite_init(&rc) != 0) {
 		sigaction(SIGSYS, &programs, NULL);
 		say("preloom: out of memory; running on kernel threads\n");
@@ -395,6 +407,10 @@ bool activate(void)
 	netpoll_init(); /* now: later, another thread might see a low number in use for a moment */
 	adopt_files();
 	rt_opt.logfd = open_log();
+	if (options.keeplocks)
+		smplocks_keep("PRELOOM=keeplocks");
+	else if (findlocks_shared_memory())
+		smplocks_keep("shared memory from before the first thread");
 	rewrite_new();
 	dlhook_install(rewrite_new);
 	profopt_start();

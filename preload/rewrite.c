@@ -16,6 +16,7 @@
 #include "arch/x86_64/tramp.h"
 #include "boundary.h"
 #include "decode.h"
+#include "findlocks.h"
 #include "object.h"
 #include "patch.h"
 #include "rawmem.h"
@@ -175,6 +176,23 @@ static size_t scan_object(const struct object *o, struct scratch *s)
 	return total;
 }
 
+/* Of libc's first segment: it has one. */
+static void find_locks(const struct object *o, const struct table *t)
+{
+	size_t cap = t->n * 2;
+	uintptr_t *at = config.locks && o->kind == OBJECT_LIBC && o->ntext ? raw_map(cap * sizeof *at, 0) : NULL;
+
+	if (at)
+		config.locks(at, findlocks(o, t->site, t->n, at, cap), &o->text[0]);
+}
+
+static void look_for_unseen(const struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (config.unseen && findlocks_unseen(&t->site[i]))
+			config.unseen();
+}
+
 static int rewrite_sites(const struct object *o, struct table *t, struct scratch *s, size_t total)
 {
 	size_t size = total * sizeof(struct plan);
@@ -187,7 +205,9 @@ static int rewrite_sites(const struct object *o, struct table *t, struct scratch
 		plan_segment(o, &o->text[k], &s[k], t, plans);
 	emit_all(o, t, plans);
 	raw_unmap(plans, size);
+	find_locks(o, t);
 	n = patch_segments(o, t);
+	look_for_unseen(t);
 	return n;
 }
 

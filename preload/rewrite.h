@@ -16,6 +16,7 @@
 #define PRELOOM_REWRITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum site_state {
@@ -48,6 +49,7 @@ struct site {
 };
 
 struct object_list;
+struct segment;
 
 struct rewrite_config {
 	void *entry;	  /* for libc and ld.so: baseline x86-64 code */
@@ -55,6 +57,9 @@ struct rewrite_config {
 	bool (*served)(unsigned nr);
 	void (*changed)(const struct object_list *l); /* after each rewrite_all, signals blocked; may be NULL */
 	bool (*wrgsbase)(void); /* an object has this instruction; may be NULL */
+	/* findlocks.h: the prefixes in one text segment of libc, before it is written; in memory that stays; may be NULL */
+	void (*locks)(const uintptr_t *at, size_t n, const struct segment *text);
+	void (*unseen)(void); /* a site that could share memory enters the kernel by itself; may be NULL */
 };
 
 /* Counts over all objects; rewrite_count. */

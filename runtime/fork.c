@@ -12,6 +12,7 @@
 #include "gs.h"
 #include "lockcheck.h"
 #include "prof.h"
+#include "smplocks.h"
 #include "tracebuf.h"
 
 void fork_prepare(void)
@@ -106,6 +107,7 @@ void fork_child(bool locked)
 		reset_p(&allp[i]);
 	reset_sched(m);
 	one_p = sched.gomaxprocs == 1; /* the parent may have been in the middle of a change */
+	smplocks_after_fork();
 	for (int i = sched.gomaxprocs - 1; i > 0; i--)
 		pidleput_locked(&allp[i]);
 	struct p *pp = &allp[0];

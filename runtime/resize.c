@@ -12,6 +12,7 @@
  * looks that this keeps from happening (deadlock, somebody to poll) are made up for at the end.
  */
 #include "runtime.h"
+#include "smplocks.h"
 #include "tracebuf.h"
 
 #define KICK_AGAIN NSEC_PER_MSEC
@@ -34,6 +35,7 @@ static void set_number_locked(int old, int n)
 		pidleput_locked(&allp[i]);
 	sched.gomaxprocs = n;
 	one_p = n == 1;
+	smplocks_follow();
 	if (tracing())
 		trace_p(TraceProcs, NULL, (uint32_t)n, 0);
 }

@@ -5,6 +5,7 @@
  * the parent's M around every clone, since the child starts with a copy of the M's state.
  */
 #include "../runtime/netpoll.h"
+#include "../runtime/smplocks.h"
 #include "shim.h"
 #include <asm/signal.h>
 #include <linux/sched.h>
@@ -126,11 +127,21 @@ static long issue_on_stack(const struct regs *r, struct clone_args *full, size_t
 				(long)full->child_tid, (long)full->tls);
 }
 
+/* posix_spawn's child runs libc's own code, which takes no lock, until it execs. What another does we cannot know. */
+static void before_foreign(const struct regs *r, const struct clone_args *full)
+{
+	uintptr_t fn = r->rdx; /* where glibc's clone3 has it; clone puts it on the child's stack */
+	bool known = r->rax == __NR_clone3 || user_read(&fn, full->stack, sizeof(fn)) == 0;
+	if (!(full->flags & CLONE_VFORK) || !known || !smplocks_is_libc(fn))
+		smplocks_keep("a process made with CLONE_VM");
+}
+
 /* A child that shares memory and has its own stack. With CLONE_VFORK the M is gone until the child execs. */
 static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 {
 	struct g *g = getg();
 	bool vfork = full->flags & CLONE_VFORK;
+	before_foreign(r, full);
 	if (!vfork)
 		atomic_fetch_add(&sched.nforeign, 1); /* we are not told when it ends */
 	uint64_t old = block_signals();

@@ -5,6 +5,7 @@
  * others get that result. Made raw, through syscall(), such a call means one thread, as do setfsuid, capset, unshare
  * and their like: the G is wired to its M, which nobody else will use again.
  */
+#include "../runtime/smplocks.h"
 #include "shim.h"
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -114,6 +115,7 @@ long shim_wire_ioprio(struct regs *r)
 
 long shim_wire_seccomp(struct regs *r)
 {
+	smplocks_keep("text that may become unchangeable");
 	return wired(r, "seccomp");
 }
 

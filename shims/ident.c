@@ -3,6 +3,7 @@
  * Affinity, policy and priority of a G are recorded and reported, not applied: a G has no CPU of its own. What is
  * asked about other processes goes to the kernel.
  */
+#include "../runtime/smplocks.h"
 #include "shim.h"
 #include <linux/prctl.h>
 #include <linux/resource.h>
@@ -16,6 +17,10 @@
 #define SCHED_RESET_ON_FORK 0x40000000
 #define RUSAGE_THREAD 1
 
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65 /* Linux 6.3 */
+#endif
+
 /* The G that a thread id names: 0 is the caller; NULL: not ours. */
 static struct g *g_named(uint64_t id)
 {
@@ -25,6 +30,8 @@ static struct g *g_named(uint64_t id)
 long shim_prctl(struct regs *r)
 {
 	struct g *g = getg();
+	if ((int)A1(r) == PR_SET_SECCOMP || (int)A1(r) == PR_SET_MDWE)
+		smplocks_keep("text that may become unchangeable");
 	char name[GNAME_LEN] = "";
 	switch ((int)A1(r)) {
 	case PR_SET_NAME:

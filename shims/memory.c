@@ -3,10 +3,13 @@
  * glibc maps a stack with MAP_STACK and no access, opens all but the guard, discards what a finished thread used, and
  * unmaps what its cache does not keep. The pool answers all four (runtime/stack.c).
  */
+#include "../runtime/smplocks.h"
 #include "shim.h"
+#include <asm/fcntl.h>
 #include <linux/mman.h>
 
 #define PAGE 4096UL
+#define SHM_RDONLY 010000 /* linux/shm.h takes libc's types */
 #define MIN_POOLED (16UL << 10)
 
 static bool is_stack_request(const struct regs *r)
@@ -51,8 +54,23 @@ static long map_over_stack(struct regs *r)
 	return ret;
 }
 
+/* A mapping of a file that was not opened for writing can never be written. */
+static bool shares_memory(const struct regs *r)
+{
+	return A4(r) & MAP_ANONYMOUS || A3(r) & PROT_WRITE || (sys2(__NR_fcntl, A5(r), F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+long shim_shmat(struct regs *r)
+{
+	if (!(A3(r) & SHM_RDONLY))
+		smplocks_keep("shared memory");
+	return shim_raw(r);
+}
+
 long shim_mmap(struct regs *r)
 {
+	if (A4(r) & MAP_SHARED && shares_memory(r))
+		smplocks_keep("shared memory");
 	if (A4(r) & MAP_FIXED && stack_contains(A1(r)))
 		return map_over_stack(r);
 	if (!is_stack_request(r))

@@ -29,6 +29,7 @@ SYSCALL(__NR_mmap, shim_mmap)
 SYSCALL(__NR_munmap, shim_munmap)
 SYSCALL(__NR_mprotect, shim_mprotect)
 SYSCALL(__NR_madvise, shim_madvise)
+SYSCALL(__NR_shmat, shim_shmat)
 
 /* waiting and time */
 SYSCALL(__NR_futex, shim_futex)

@@ -46,7 +46,7 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	struct rewrite_config c = {entry, entry, served, NULL, NULL};
+	struct rewrite_config c = {entry, entry, served, NULL, NULL, NULL, NULL};
 	struct rewrite_counts n;
 	double begin = now(), end;
 	int sites;

@@ -230,6 +230,8 @@ long os_madvise_ranges(const struct os_range *v, uint32_t n, int advice)
 int os_mprotect(void *p, size_t size, int prot)
 {
 	fake.mprotects++;
+	if (fake.mprotect_fails)
+		return -12;
 	if (prot == PROT_NONE) {
 		fake.guard_lo = (uintptr_t)p;
 		fake.guard_hi = (uintptr_t)p + size;

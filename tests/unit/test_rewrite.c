@@ -154,7 +154,7 @@ static void fake_eh_frame(struct fake *f)
 
 static int fake_rewrite(struct fake *f)
 {
-	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL};
+	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL, NULL, NULL};
 	uintptr_t text = (uintptr_t)f->code;
 
 	fake_eh_frame(f);
@@ -656,7 +656,7 @@ END_TEST
 /* Everything, in a child: libc and ld.so of this process go through the stub from then on. */
 START_TEST(whole_process)
 {
-	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL};
+	struct rewrite_config c = {test_entry, test_entry, served, NULL, NULL, NULL, NULL};
 	struct rewrite_counts n;
 	char buf[32];
 	int fd[2], err;
