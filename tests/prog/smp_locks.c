@@ -7,18 +7,25 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
 
-#define POSTS 300000
+#define POSTS 1000000
 #define THREADS 2
 #define CHILD_STACK (256 << 10)
 
 static sem_t *sem;
+static atomic_int *here; /* in the same memory: how many have begun */
+static int sides = 1;
 
+/* Begins when the other process has begun too. */
 static void *post(void *arg)
 {
+    (*here)++;
+    while (*here < sides)
+        sched_yield();
     for (int i = 0; i < POSTS; i++)
         CHECK(sem_post(sem) == 0);
     return arg;
@@ -39,6 +46,7 @@ static void use(void *memory)
 {
     CHECK(memory != MAP_FAILED);
     sem = memory;
+    here = (atomic_int *)(sem + 1);
     CHECK(sem_init(sem, 1, 0) == 0);
 }
 
@@ -76,8 +84,8 @@ static pid_t forked(void)
 
 static void by_clone_vm(void)
 {
-    static sem_t own;
-    use(&own);
+    static char own[4096] __attribute__((aligned(64)));
+    use(own);
 }
 
 /* A process that has the same memory, threads and all. */
@@ -90,8 +98,8 @@ static pid_t cloned(void)
 
 static void nobody(void)
 {
-    static sem_t own;
-    use(&own);
+    static char own[4096] __attribute__((aligned(64)));
+    use(own);
 }
 
 static const struct way {
@@ -115,8 +123,10 @@ static void run(const struct way *w)
     join(start(nothing, NULL));
     if (!w->before)
         w->share();
-    if (w->other)
+    if (w->other) {
+        sides = THREADS + 1;
         pid = w->other();
+    }
     CHECK(pid >= 0);
     for (int i = 0; i < THREADS; i++)
         threads[i] = start(post, NULL);
