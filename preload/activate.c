@@ -99,6 +99,17 @@ static bool has_room(void)
 	return true;
 }
 
+/* A program may have given up the right to make memory executable (PR_SET_MDWE, or a filter: systemd's
+ * MemoryDenyWriteExecute): then no call can be redirected. */
+static bool may_make_code(void)
+{
+	void *p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool may = p != MAP_FAILED && mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0;
+	if (p != MAP_FAILED)
+		munmap(p, 4096);
+	return may;
+}
+
 static int look_for_go(struct dl_phdr_info *o, size_t size, void *arg)
 {
 	(void)size, (void)arg;
@@ -125,6 +136,8 @@ static const char *why_not(void)
 		return "preloom: running under valgrind; running on kernel threads\n";
 	if (!has_room())
 		return "preloom: no address space is left; running on kernel threads\n";
+	if (!may_make_code())
+		return "preloom: this process may not make memory executable; running on kernel threads\n";
 	if (!single_threaded())
 		return "preloom: a thread exists that was not made by pthread_create; running on kernel threads\n";
 	return NULL;
