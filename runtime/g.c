@@ -13,6 +13,7 @@
  */
 #include "inspect.h"
 #include "runtime.h"
+#include <linux/mman.h>
 
 #define MAX_SLOTS (1u << 21)
 #define TID_BASE (1u << 29)
@@ -20,6 +21,8 @@
 #define GOLDEN_RATIO 0x9e3779b1u /* times 2^32 */
 #define PIECE 4096u /* slots */
 #define SLAB (256u << 10) /* mapped as such: pages are touched as they are needed */
+#define HUGE (2u << 20)	  /* the size of later slabs, each a huge page if there is one: a fifth of the time to touch it */
+#define HUGE_FROM 2048u	  /* slots */
 
 typedef struct g *_Atomic entry;
 static entry *_Atomic table[MAX_SLOTS / PIECE];
@@ -57,6 +60,32 @@ struct g *g_by_tid(uint32_t tid)
 	return main_g && main_g->tid == tid && load_acq(&main_g->status) != Gdead ? main_g : NULL;
 }
 
+/* 2 MiB at a multiple of that; NULL: none to be had. */
+static void *huge_slab(void)
+{
+	char *p = os_mmap(2 * HUGE);
+	if (!p)
+		return NULL;
+	char *slab_lo = (char *)align_up((uintptr_t)p, HUGE), *end = p + 2 * HUGE;
+	if (slab_lo > p)
+		os_munmap(p, (size_t)(slab_lo - p));
+	os_munmap(slab_lo + HUGE, (size_t)(end - slab_lo - HUGE));
+	os_madvise(slab_lo, HUGE, MADV_HUGEPAGE);
+	return slab_lo;
+}
+
+static bool slab_new_locked(uint32_t slot)
+{
+	size_t size = HUGE;
+	slab = slot >= HUGE_FROM ? huge_slab() : NULL;
+	if (!slab) {
+		size = SLAB;
+		slab = os_mmap(size);
+	}
+	slab_left = slab ? (uint32_t)(size / sizeof(struct g)) : 0;
+	return slab != NULL;
+}
+
 static bool room_locked(uint32_t slot)
 {
 	if (slot == MAX_SLOTS)
@@ -67,11 +96,7 @@ static bool room_locked(uint32_t slot)
 			return false;
 		store_rel(&table[slot / PIECE], piece);
 	}
-	if (slab_left == 0) {
-		slab = os_mmap(SLAB);
-		slab_left = slab ? SLAB / sizeof(struct g) : 0;
-	}
-	return slab_left != 0;
+	return slab_left != 0 || slab_new_locked(slot);
 }
 
 static struct g *g_fresh(void)
@@ -91,19 +116,27 @@ static struct g *g_fresh(void)
 	return g;
 }
 
-static void g_reset(struct g *g)
+/* All of a fresh one is zero. */
+static void g_clear(struct g *g)
 {
-	uint32_t gen = (g->tid - tid_shift) >> 21;
 	uint64_t wait = load_rlx(&g->wait); /* its number must go on rising: somebody may keep an old one */
-	uint32_t slot = g->slot;
+	uint32_t slot = g->slot, tid = g->tid;
 	struct lockcheck_thread *lockcheck = g->lockcheck;
 	struct g zero = { 0 };
 	*g = zero;
 	g->lockcheck = lockcheck;
 	store_rlx(&g->status, Gdead);
 	g->slot = slot;
-	g->tid = TID_BASE | ((((gen + 1) << 21 | slot) + tid_shift) & TID_BITS);
+	g->tid = tid;
 	store_rlx(&g->wait, wait & ~0xffffffffULL);
+}
+
+static void g_reset(struct g *g)
+{
+	if (g->tid)
+		g_clear(g);
+	uint32_t gen = (g->tid - tid_shift) >> 21;
+	g->tid = TID_BASE | ((((gen + 1) << 21 | g->slot) + tid_shift) & TID_BITS);
 	g->goid = atomic_fetch_add_explicit(&sched.goidgen, 1, memory_order_relaxed) + 1;
 }
 
