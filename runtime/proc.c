@@ -6,11 +6,9 @@
  * readier saw a spinning M and woke nobody), and then one such M sleeps in the netpoller until the next timer, the
  * others on their note.
  */
+#include "ahead.h"
 #include "prof.h"
-#include "runtime.h"
 #include "tracebuf.h"
-
-#define FS_HOT 0x300 /* what glibc looks at around every blocking call lies there in its thread descriptor */
 
 struct sched sched = { .lock = LOCK_INIT(RankSched) };
 struct p allp[MAXPROCS];
@@ -253,21 +251,6 @@ static struct g *findrunnable(bool *inherit)
 	}
 }
 
-/* Ten thousand G's do not fit into the caches: while one runs, fetch the stack of the next and the G after that. */
-static inline __attribute__((always_inline)) void prefetch_ahead(struct p *pp)
-{
-	uint32_t head = load_rlx(&pp->runqhead), n = load_rlx(&pp->runqtail) - head;
-	if (likely(n < 2))
-		return;
-	struct g *next = load_rlx(&pp->runq[head % RUNQ_LEN]), *then = load_rlx(&pp->runq[(head + 1) % RUNQ_LEN]);
-	for (size_t i = 0; i < SWITCH_SIZE + REGS_SIZE; i += 64)
-		__builtin_prefetch((const void *)(next->sp + i));
-	__builtin_prefetch((const void *)next->fs);
-	__builtin_prefetch((const void *)(next->fs + FS_HOT));
-	for (size_t i = 0; i < 256; i += 64)
-		__builtin_prefetch((const void *)((uintptr_t)then + i));
-}
-
 static inline void become(struct m *m, struct p *pp, struct g *g)
 {
 	g->m = m;
@@ -287,7 +270,8 @@ void execute(struct g *g, bool inherit)
 	if (tracing())
 		trace_run(g);
 	g_on_cpu(m, g, pp);
-	prefetch_ahead(pp);
+	if (!inherit)
+		prefetch_ahead(pp);
 	arch_gogo(g);
 }
 
@@ -351,7 +335,6 @@ void schedule(void)
 	}
 	become(m, pp, g);
 	g_on_cpu_again(m, g);
-	prefetch_ahead(pp);
 	arch_gogo(g);
 }
 
