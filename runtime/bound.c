@@ -123,6 +123,14 @@ void bound_next(void)
 		wake_g(g, seq, WakeReady);
 }
 
+/* With sched.lock, from an M that is going to sleep, besides which `ps` P's are idle: would it be of no use to anybody but a G
+ * that waits? Then such a G gets another try. An M that watches deadlines and descriptors must remain, and a P for it: a call
+ * that is tried is ended by sysmon, which takes a while. */
+bool bound_spare_locked(int ps)
+{
+	return load_rlx(&sched.nwaitm) && ps > 0 && (sched.nmidle || load_acq(&sched.lastpoll) == 0);
+}
+
 /* An M came back from a call that was counted. */
 void blocked_end(void)
 {

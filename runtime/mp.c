@@ -97,7 +97,8 @@ void stopm(void)
 	check(m->p == NULL && !m->spinning);
 	lock(&sched.lock);
 	/* A P that found no M was left idle with its work in the global queue, just before we could be found. */
-	struct p *pp = sched.runq.n || (sched.pidle && p_has_signals(sched.pidle)) ? pidleget_locked() : NULL;
+	bool work = sched.runq.n || (sched.pidle && p_has_signals(sched.pidle)) || bound_spare_locked((int)load_rlx(&sched.npidle) - 1);
+	struct p *pp = work ? pidleget_locked() : NULL;
 	if (!pp)
 		mput_locked(m);
 	unlock(&sched.lock);
@@ -235,7 +236,7 @@ void handoffp(struct p *pp)
 		return;
 	}
 	lock(&sched.lock);
-	if (sched.runq.n || p_has_signals(pp)) {
+	if (sched.runq.n || p_has_signals(pp) || (sched.nmidle && bound_spare_locked((int)load_rlx(&sched.npidle)))) {
 		unlock(&sched.lock);
 		startm(pp, false);
 		return;

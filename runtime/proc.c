@@ -217,6 +217,11 @@ static struct g *findrunnable(bool *inherit)
 			unlock(&sched.lock);
 			return g;
 		}
+		if (unlikely(bound_spare_locked((int)load_rlx(&sched.npidle)))) {
+			unlock(&sched.lock);
+			bound_next();
+			continue;
+		}
 		pidleput_locked(releasep());
 		unlock(&sched.lock);
 		if (m->spinning) {

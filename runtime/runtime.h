@@ -424,6 +424,7 @@ bool bound_wait(struct g *g);
 bool bound_reached(void);
 bool bound_retake(struct p *pp);
 void bound_next(void);
+bool bound_spare_locked(int ps);
 void bound_tick(int64_t now);
 void bound_lower_locked(void);
 bool bound_is_lowered(void);

@@ -145,6 +145,25 @@ START_TEST(sysmon_gives_it_another_try_after_10_ms)
 }
 END_TEST
 
+/* Nobody comes back from a counted call where there are no more M's than P's. */
+START_TEST(it_gets_another_try_as_soon_as_nobody_needs_a_p)
+{
+	struct g *g = with_sysmon(2, 2, 2);
+	ended_by_signal(g);
+	ck_assert_uint_eq(load_rlx(&g->status), Gwaiting);
+	struct fake_m *next = in_call(NULL);
+	ck_assert_ptr_nonnull(next);
+	int64_t then = fake.now;
+	fake_return(next, 0);
+	fake_call(next->m->curg, unit_exit, NULL);
+	fake_settle();
+	ck_assert_int_eq(fake.now, then);
+	ck_assert_uint_eq(load_rlx(&g->status), Gsyscall);
+	ck_assert_uint_eq(load_rlx(&sched.nwaitm), 0);
+	ck_assert_int_eq(load_acq(&sched.lastpoll), 0); /* the other M watches deadlines */
+}
+END_TEST
+
 START_TEST(a_signal_for_it_ends_the_wait)
 {
 	struct g *g = with_sysmon(1, 3, 3);
@@ -371,7 +390,7 @@ END_TEST
 UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_warning,
 	  a_call_that_holds_up_its_p_waits_in_the_queue, not_if_nobody_needs_the_p,
 	  an_m_that_comes_back_lets_the_first_go_on, sysmon_gives_it_another_try_after_10_ms,
-	  a_signal_for_it_ends_the_wait, some_calls_are_not_ended,
+	  it_gets_another_try_as_soon_as_nobody_needs_a_p, a_signal_for_it_ends_the_wait, some_calls_are_not_ended,
 	  each_time_the_p_stays_idle_and_nobody_counts_as_spinning, none_below_the_bound,
 	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end, a_call_is_ended_where_no_m_is_to_be_had,
 	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal)

@@ -121,8 +121,8 @@ static void simulate(int procs, uint32_t s)
 	fake_start(procs);
 	sysmon_start();
 	fake_call(main_g, parent, NULL);
-	/* Mostly some 300 turns; at the bound, where nobody may be free to watch a deadline but sysmon, up to 3,000 were seen. */
-	for (int i = 0; i < 8000 && finished < NG; i++) {
+	/* Mostly some 300 turns, at most 700. */
+	for (int i = 0; i < 1500 && finished < NG; i++) {
 		fake.newm_error = refuses && (int)rnd(100) < refuses ? -11 : 0;
 		fake_until(fake.now + rnd(step));
 		end_some_calls();
