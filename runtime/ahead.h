@@ -13,14 +13,17 @@
 
 #define FAR 1024 /* G's from which on they are taken not to be in the caches */
 
-/* What is fetched of a G, from its beginning; and around FS: libc's own thread-local data, what lies in glibc's thread
- * descriptor for its list of threads, for every blocking call, and for the beginning and end of a thread. */
+/* What is fetched of a G, from its beginning; of its stack, around where it left off, what it comes back to and goes down to
+ * again; and around FS: libc's own thread-local data, what lies in glibc's thread descriptor for its list of threads, for
+ * every blocking call, and for the beginning and end of a thread. */
 #define G_HOT 0x180
+#define STACK_BELOW 0x100
+#define STACK_ABOVE 0x300
 #define FS_BELOW 0xc0
 #define FS_LIST 0x2c0
 #define FS_HOT 0x300
 #define FS_ENDS 0x600
-#define FS_ENDS_SIZE 0xc0
+#define FS_ENDS_SIZE 0x300
 
 /* The k-th in the ring. It may be a thief's by now: a G is always memory. */
 static inline struct g *ahead(const struct p *pp, uint32_t head, uint32_t k)
@@ -47,9 +50,10 @@ static inline __attribute__((always_inline)) void prefetch_far(const struct p *p
 			prefetch((uintptr_t)ahead(pp, head, k) + offsetof(struct g, cputicks), 2 * 64);
 		}
 	}
-	uintptr_t fs = ahead(pp, head, 0)->fs;
+	uintptr_t sp = ahead(pp, head, 0)->sp, fs = ahead(pp, head, 0)->fs;
+	prefetch(sp - STACK_BELOW, STACK_BELOW + STACK_ABOVE);
 	prefetch(fs - FS_BELOW, FS_BELOW);
-	prefetch(fs + FS_LIST, FS_HOT - FS_LIST);
+	prefetch(fs + FS_LIST, FS_HOT + 64 - FS_LIST);
 	prefetch(fs + FS_ENDS, FS_ENDS_SIZE);
 }
 
@@ -58,15 +62,15 @@ static inline __attribute__((always_inline)) void prefetch_ahead(const struct p 
 	uint32_t head = load_rlx(&pp->runqhead), n = load_rlx(&pp->runqtail) - head;
 	if (likely(n < 2))
 		return;
-	bool far = n >= 4 && load_rlx(&sched.ngs) >= FAR;
-	if (unlikely(far))
+	if (unlikely(n >= 4 && load_rlx(&sched.ngs) >= FAR)) {
 		prefetch_far(pp, head);
+		return;
+	}
 	struct g *next = ahead(pp, head, 0);
 	prefetch(next->sp, SWITCH_SIZE + REGS_SIZE);
 	__builtin_prefetch((const void *)next->fs);
 	__builtin_prefetch((const void *)(next->fs + FS_HOT));
-	if (!far)
-		prefetch((uintptr_t)ahead(pp, head, 1), 256);
+	prefetch((uintptr_t)ahead(pp, head, 1), 256);
 }
 
 #endif
