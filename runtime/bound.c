@@ -49,7 +49,7 @@ static void dequeue_locked(struct mwaiter *w)
 
 static void set_bound(uint32_t maxm)
 {
-	uint32_t procs = (uint32_t)sched.gomaxprocs;
+	uint32_t procs = (uint32_t)sched.nprocs;
 	sched.maxm = maxm;
 	sched.maxblocked = maxm > procs ? (int32_t)(maxm - procs) : 0;
 }
@@ -247,7 +247,7 @@ static void tick_lowered(int64_t now)
 /* From sysmon, every few milliseconds: what some of them wait for may have come. */
 void bound_tick(int64_t now)
 {
-	for (int i = 0; i < sched.gomaxprocs; i++)
+	for (int i = 0; i < sched.nprocs; i++)
 		bound_next();
 	if (bound_is_lowered())
 		tick_lowered(now);

@@ -81,7 +81,7 @@ void ending_by_exec(void)
 static bool all_held(const struct m *self)
 {
 	bool all = true;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		uint32_t s = load_acq(&allp[i].status);
 		struct m *m = allp[i].m;
 		if ((s != Prunning && s != Psyscall) || !m || m == self || load_acq(&m->held))

@@ -11,6 +11,7 @@
 #include "futex.h"
 #include "gs.h"
 #include "lockcheck.h"
+#include "narrow.h"
 #include "prof.h"
 #include "smplocks.h"
 #include "tracebuf.h"
@@ -103,12 +104,14 @@ void fork_child(bool locked)
 	m->lockedg = NULL;
 	m->tainted = false;
 	store_rlx(&m->park, 0);
-	for (int i = 0; i < sched.gomaxprocs; i++)
+	sched.nprocs = sched.gomaxprocs;
+	narrow_after_fork();
+	for (int i = 0; i < sched.nprocs; i++)
 		reset_p(&allp[i]);
 	reset_sched(m);
-	one_p = sched.gomaxprocs == 1; /* the parent may have been in the middle of a change */
+	one_p = sched.nprocs == 1; /* the parent may have been in the middle of a change */
 	smplocks_after_fork();
-	for (int i = sched.gomaxprocs - 1; i > 0; i--)
+	for (int i = sched.nprocs - 1; i > 0; i--)
 		pidleput_locked(&allp[i]);
 	struct p *pp = &allp[0];
 	m->p = pp;

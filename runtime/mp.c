@@ -25,7 +25,7 @@ struct p *pidleget_locked(void)
 		sched.pidle = pp->link;
 		pp->link = NULL;
 		p_idle_end(pp);
-		if (atomic_fetch_sub(&sched.npidle, 1) == (uint32_t)sched.gomaxprocs)
+		if (atomic_fetch_sub(&sched.npidle, 1) == (uint32_t)sched.nprocs)
 			sysmon_wake(); /* it may sleep for as long as all are idle */
 	}
 	return pp;
@@ -242,7 +242,7 @@ void handoffp(struct p *pp)
 		return;
 	}
 	/* The last running P goes idle and nobody polls: somebody must watch timers and descriptors. */
-	if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs - 1 && load_acq(&sched.lastpoll) != 0) {
+	if (load_rlx(&sched.npidle) == (uint32_t)sched.nprocs - 1 && load_acq(&sched.lastpoll) != 0) {
 		unlock(&sched.lock);
 		startm(pp, false);
 		return;

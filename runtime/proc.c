@@ -31,7 +31,7 @@ uint32_t m_fastrand(struct m *m)
 static struct g *steal_work(struct m *m, bool *inherit)
 {
 	struct p *pp = m->p;
-	uint32_t n = (uint32_t)sched.gomaxprocs;
+	uint32_t n = (uint32_t)sched.nprocs;
 	for (int round = 0; round < 4; round++) {
 		bool last = round == 3;
 		uint32_t start = m_fastrand(m) % n;
@@ -118,7 +118,7 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 		return g;
 	/* At most half as many spin as work. */
 	if (m->spinning ||
-	    2 * load_rlx(&sched.nmspinning) < (uint32_t)sched.gomaxprocs - load_rlx(&sched.npidle)) {
+	    2 * load_rlx(&sched.nmspinning) < (uint32_t)sched.nprocs - load_rlx(&sched.npidle)) {
 		if (!m->spinning) {
 			m->spinning = true;
 			atomic_fetch_add(&sched.nmspinning, 1);
@@ -133,7 +133,7 @@ static bool work_appeared(void)
 {
 	struct p *pp = NULL;
 	bool work = load_acq(&sched.runqsize) != 0;
-	for (int i = 0; !work && i < sched.gomaxprocs; i++)
+	for (int i = 0; !work && i < sched.nprocs; i++)
 		work = (load_acq(&allp[i].status) != Pidle && !runq_empty(&allp[i])) || p_has_signals(&allp[i]);
 	if (!work)
 		return false;
@@ -195,7 +195,7 @@ static struct g *block_in_netpoll(struct m *m)
  * look then. */
 static bool polled_elsewhere(void)
 {
-	return load_rlx(&sched.sysmonfast) && atomic_load(&sched.npidle) < (uint32_t)sched.gomaxprocs;
+	return load_rlx(&sched.sysmonfast) && atomic_load(&sched.npidle) < (uint32_t)sched.nprocs;
 }
 
 static struct g *findrunnable(bool *inherit)

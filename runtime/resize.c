@@ -11,6 +11,7 @@
  * its holder uses no locks while it is alone (one_p). Until all is done a dead P counts as one that is not idle; the
  * looks that this keeps from happening (deadlock, somebody to poll) are made up for at the end.
  */
+#include "narrow.h"
 #include "runtime.h"
 #include "smplocks.h"
 #include "tracebuf.h"
@@ -31,9 +32,12 @@ static void p_init(int id, int64_t now)
 /* With sched.lock, or alone. P's up to `old` exist. */
 static void set_number_locked(int old, int n)
 {
-	for (int i = n - 1; i >= old; i--)
+	for (int i = n - 1; i >= old; i--) {
+		if (allp[i].idle_since)
+			p_idle_end(&allp[i]);
 		pidleput_locked(&allp[i]);
-	sched.gomaxprocs = n;
+	}
+	sched.nprocs = n;
 	one_p = n == 1;
 	smplocks_follow();
 	if (tracing())
@@ -46,6 +50,7 @@ void procresize(int n)
 	for (int i = 0; i < n; i++)
 		p_init(i, sched.start_ns);
 	set_number_locked(1, n);
+	sched.gomaxprocs = n;
 }
 
 static bool take_from_idle_list(struct p *pp)
@@ -121,11 +126,11 @@ static bool retire(int from, int to, bool kick)
 	return all;
 }
 
-/* From sysmon, until it is true. */
-bool procresize_step(int n, int64_t now)
+/* From sysmon, until it is true: changes how many P's are in use. */
+bool procs_use_step(int n, int64_t now)
 {
 	static int64_t kicked; /* when P's that run were last asked to stop */
-	int old = sched.gomaxprocs;
+	int old = sched.nprocs;
 	bool kick = now - kicked >= KICK_AGAIN, alone = (n == 1) != (old == 1);
 	if (n == old)
 		return true;
@@ -137,6 +142,8 @@ bool procresize_step(int n, int64_t now)
 			empty(&allp[i]);
 	if (!ready || (alone && !retire(0, 1, kick)))
 		return false;
+	for (int i = n; i < old; i++)
+		allp[i].idle_since = arch_cputicks(); /* for who looks how busy P's are */
 	for (int i = old; i < n; i++)
 		p_init(i, now);
 	sig_lock(); /* who sends signals looks whether there is one P */
@@ -155,6 +162,15 @@ bool procresize_step(int n, int64_t now)
 	checkdead_locked();
 	unlock(&sched.lock);
 	wakep(); /* finds work for new P's; takes over watching timers and descriptors */
+	return true;
+}
+
+/* From sysmon, until it is true: GOMAXPROCS becomes n. */
+bool procresize_step(int n, int64_t now)
+{
+	if (!narrow_end(now) || !procs_use_step(n, now))
+		return false;
+	sched.gomaxprocs = n;
 	return true;
 }
 

@@ -108,7 +108,7 @@ struct g *globrunq_get_locked(struct p *pp, uint32_t max)
 		return NULL;
 	if (rt_opt.chaos) /* so that G's that were preempted go on elsewhere */
 		max = 1;
-	uint32_t share = n / (uint32_t)sched.gomaxprocs + 1;
+	uint32_t share = n / (uint32_t)sched.nprocs + 1;
 	if (share > n)
 		share = n;
 	if (max && share > max)

@@ -286,7 +286,8 @@ struct sched {
 	_Atomic uint32_t sysmonwait;
 	_Atomic uint32_t sysmonnote;
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
-	_Atomic int gomaxprocs;
+	_Atomic int gomaxprocs;	     /* what was asked for */
+	_Atomic int nprocs;	     /* P's in use: as many, or 1, see narrow.c */
 	int64_t start_ns;
 	uint64_t start_ticks;
 	bool active;	 /* activation is done: M's may be made */
@@ -298,12 +299,12 @@ struct sched {
 	int main_exit_code;
 
 	/* counters */
-	_Atomic uint64_t nmcreated, nsysmontick;
+	_Atomic uint64_t nmcreated, nsysmontick, nnarrow;
 };
 
 extern struct sched sched;
 extern struct p allp[MAXPROCS];
-/* GOMAXPROCS is 1: what only the holder of a P touches needs no locked instruction. Changes only while nobody holds a
+/* There is one P: what only the holder of a P touches needs no locked instruction. Changes only while nobody holds a
  * P, see resize.c. */
 extern bool one_p;
 extern struct m m0;
@@ -360,6 +361,7 @@ void wired_wait_for_p(struct g *g); /* a wired G came back from a system call an
 /* resize.c: the number of P's */
 void procresize(int n);
 bool procresize_step(int n, int64_t now);
+bool procs_use_step(int n, int64_t now);
 void stopp(void);
 
 /* spin.c: M's that look on for a moment before they sleep */

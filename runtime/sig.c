@@ -375,7 +375,7 @@ void sig_sleep_end(struct m *m)
 void sig_tick(void)
 {
 	sig_drain();
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		struct m *m = allp[i].m;
 		struct g *g = m ? m->curg : NULL;
 		if (g && load_rlx(&g->interrupt) && !load_rlx(&g->inshim))

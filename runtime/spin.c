@@ -30,7 +30,7 @@ static void change_credit(int32_t by)
 /* Each P has a CPU, and there are several. */
 static bool may_spin(void)
 {
-	return sched.gomaxprocs > 1 && sched.gomaxprocs <= rt_opt.cpus;
+	return sched.nprocs > 1 && sched.nprocs <= rt_opt.cpus;
 }
 
 /* An M goes to sleep. */
@@ -55,7 +55,7 @@ static bool in_sight(struct p *self, struct g **next)
 	*next = NULL;
 	if (load_acq(&sched.runqsize))
 		return true;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		struct p *pp = &allp[i];
 		if (pp == self || load_rlx(&pp->status) == Pidle)
 			continue;

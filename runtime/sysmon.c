@@ -8,6 +8,7 @@
 #include "circle.h"
 #include "control.h"
 #include "lockcheck.h"
+#include "narrow.h"
 #include "prof.h"
 #include "runtime.h"
 #include "tracebuf.h"
@@ -190,7 +191,7 @@ static bool look_syscall(struct p *pp, int64_t now)
 static bool retake(int64_t now)
 {
 	bool acted = false;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		struct p *pp = &allp[i];
 		switch ((enum pstatus)load_acq(&pp->status)) {
 		case Prunning:
@@ -212,7 +213,7 @@ static bool retake(int64_t now)
 static bool ask_to_poll(void)
 {
 	bool came = true;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		struct p *pp = &allp[i];
 		if (load_acq(&pp->status) != Prunning)
 			continue;
@@ -275,7 +276,7 @@ static bool sleep_while_idle(int64_t now)
 	bool deep = n == seen && !load_rlx(&sched.nwaitm) && !bound_is_lowered() && !control_pending() && !stack_is_cooling();
 	seen = n;
 	lock(&sched.lock);
-	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs;
+	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.nprocs;
 	if (idle && deep)
 		store_rel(&sched.sysmonwait, 1);
 	unlock(&sched.lock);
@@ -311,7 +312,8 @@ static void pace_update(struct pace *p, int64_t now)
 	for (int i = 0; i < sched.gomaxprocs; i++)
 		n += allp[i].nwakep + allp[i].ndeferred;
 	bool before = p->often;
-	p->often = (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * window &&
+	/* With one P in use nobody else is to be woken. */
+	p->often = (sched.nprocs < sched.gomaxprocs || (int64_t)(n - p->wakes) * NSEC_PER_MSEC >= OFTEN_PER_MSEC * window) &&
 		   (int64_t)(switches - p->switches) * SOON >= window;
 	p->wakes = n;
 	p->switches = switches;
@@ -326,7 +328,7 @@ static void pace_update(struct pace *p, int64_t now)
 
 static bool anybody_waits(void)
 {
-	for (int i = 0; i < sched.gomaxprocs; i++)
+	for (int i = 0; i < sched.nprocs; i++)
 		if (!runq_empty(&allp[i]))
 			return true;
 	return load_acq(&sched.runqsize) != 0;
@@ -380,9 +382,9 @@ static void chaos(int64_t now)
 {
 	static int first, target;
 	if (m_fastrand(&sysmon_m) % 4 == 0)
-		preempt_one(&allp[m_fastrand(&sysmon_m) % (uint32_t)sched.gomaxprocs]);
+		preempt_one(&allp[m_fastrand(&sysmon_m) % (uint32_t)sched.nprocs]);
 	if (!first)
-		first = target = sched.gomaxprocs;
+		first = target = sched.nprocs;
 	if (procresize_step(target, now) && m_fastrand(&sysmon_m) % 64 == 0)
 		target = 1 + (int)(m_fastrand(&sysmon_m) % (uint32_t)(2 * first));
 }
@@ -397,9 +399,9 @@ _Noreturn void sysmon(void)
 		note_sleep(&sched.sysmonnote, delay);
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
-		if (load_rlx(&sched.npidle) == (uint32_t)sched.gomaxprocs) {
+		if (load_rlx(&sched.npidle) == (uint32_t)sched.nprocs) {
 			store_rel(&sched.sysmonfast, 0);
-			if (sleep_while_idle(now))
+			if (narrow_end(now) && sleep_while_idle(now))
 				delay = MIN_DELAY;
 			now = os_nanotime();
 			idle = 0;
@@ -412,6 +414,7 @@ _Noreturn void sysmon(void)
 		poll_if_stale(pace.often, now);
 		sig_tick();
 		pace_update(&pace, now);
+		acted |= narrow_tick(pace.often, now);
 		idle = acted ? 0 : idle + 1;
 		if (rt_opt.chaos)
 			chaos(now);

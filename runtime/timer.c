@@ -171,7 +171,7 @@ int64_t timers_run(struct p *pp, int64_t now)
 int64_t timers_next(void)
 {
 	int64_t next = 0;
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	for (int i = 0; i < sched.nprocs; i++) {
 		int64_t w = atomic_load(&allp[i].timers.first);
 		if (w && (!next || w < next))
 			next = w;

@@ -64,7 +64,7 @@ static void trace_detail(int fd)
 		struct m *m = pp->m;
 		rt_printf(fd, "  P%d: status=%u schedtick=%u syscalltick=%u m=%d runqsize=%u gfreecnt=%u timerslen=%u"
 			      " switches=%lu steals=%lu handoffs=%lu retakes=%lu preempts=%lu overflows=%lu\n",
-			  i, load_rlx(&pp->status), load_rlx(&pp->schedtick), load_rlx(&pp->syscalltick), m ? m->id : -1,
+			  i, i < sched.nprocs ? load_rlx(&pp->status) : Pidle, load_rlx(&pp->schedtick), load_rlx(&pp->syscalltick), m ? m->id : -1,
 			  runq_size(pp), pp->ngfree, pp->timers.len, (unsigned long)pp->nswitch, (unsigned long)pp->nsteal,
 			  (unsigned long)pp->nhandoff, (unsigned long)pp->nretake, (unsigned long)pp->npreempt,
 			  (unsigned long)pp->noverflow);
@@ -93,7 +93,7 @@ void schedtrace(bool detail)
 	int len = rt_snprintf(line, sizeof(line),
 			      "SCHED %ldms: gomaxprocs=%d idleprocs=%u threads=%u spinningthreads=%u idlethreads=%u runqueue=%u",
 			      (long)((os_nanotime() - sched.start_ns) / NSEC_PER_MSEC), sched.gomaxprocs,
-			      load_rlx(&sched.npidle), n, load_rlx(&sched.nmspinning), idle, load_rlx(&sched.runqsize));
+			      load_rlx(&sched.npidle) + (uint32_t)(sched.gomaxprocs - sched.nprocs), n, load_rlx(&sched.nmspinning), idle, load_rlx(&sched.runqsize));
 	for (int i = 0; i < sched.gomaxprocs && !detail && len < (int)sizeof(line) - 16; i++)
 		len += rt_snprintf(line + len, sizeof(line) - (size_t)len, "%s%u", i ? " " : " [", runq_size(&allp[i]));
 	len += rt_snprintf(line + len, sizeof(line) - (size_t)len, detail ? "\n" : "]\n");
@@ -129,14 +129,14 @@ void stats_print(void)
 	size_t out = smplocks_out(&kept);
 	rt_printf(rt_opt.logfd,
 		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu migrations=%lu readied=%lu global=%lu overflows=%lu"
-		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu spinners=%lu looks=%lu lock-prefixes-out=%lu%s%s\n",
+		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu spinners=%lu looks=%lu narrowed=%lu lock-prefixes-out=%lu%s%s\n",
 		  sched.gomaxprocs, (unsigned long)load_rlx(&sched.goidgen),
 		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch, (unsigned long)sum.nmigrated,
 		  (unsigned long)sum.nready, (unsigned long)sum.nglobal, (unsigned long)sum.noverflow,
 		  (unsigned long)sum.nsteal, (unsigned long)sum.nstolen, (unsigned long)sum.nwakep,
 		  (unsigned long)sum.ndeferred, (unsigned long)sum.nspin, (unsigned long)sum.nhandoff, (unsigned long)sum.nretake,
 		  (unsigned long)sum.npreempt, (unsigned long)sum.nspun, (unsigned long)load_rlx(&sched.nsysmontick),
-		  (unsigned long)out, kept ? " kept: " : "", kept ? kept : "");
+		  (unsigned long)load_rlx(&sched.nnarrow), (unsigned long)out, kept ? " kept: " : "", kept ? kept : "");
 }
 
 static bool anything_can_wake(void)
@@ -151,7 +151,7 @@ void checkdead_locked(void)
 	uint32_t asleep = sched.nmidle + sched.nmlocked + sched.nmpolling;
 	if (!rt_opt.deadlock || asleep < sched.nm || load_acq(&sched.ngs) == 0 || anything_can_wake())
 		return;
-	if (load_acq(&sched.npidle) != (uint32_t)sched.gomaxprocs)
+	if (load_acq(&sched.npidle) != (uint32_t)sched.nprocs)
 		return;
 	for (uint32_t i = 0; i < g_count(); i++) {
 		struct g *g = g_at(i);

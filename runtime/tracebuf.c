@@ -198,8 +198,8 @@ void trace_exit(struct g *g)
 static void put_states(struct trace_pool *pool)
 {
 	uint64_t room = pool->nchunks * TRACE_EVENTS / 2;
-	put(TraceProcs, 0, -1, (uint32_t)sched.gomaxprocs, 0, 0);
-	for (int i = 0; i < sched.gomaxprocs; i++) {
+	put(TraceProcs, 0, -1, (uint32_t)sched.nprocs, 0, 0);
+	for (int i = 0; i < sched.nprocs; i++) {
 		struct m *m = load_acq(&allp[i].status) == Prunning ? allp[i].m : NULL;
 		struct g *g = m ? m->curg : NULL;
 		if (g)
