@@ -14,7 +14,7 @@
 	X(scheddetail, FLAG, 0, 0, 1, "with schedtrace: a line for every P, M and G")                             \
 	X(chaos, NUMBER, 0, 0, INT64_MAX, "preempt at random, shuffle queues, change GOMAXPROCS, from this seed (for tests)")\
 	X(maxthreads, NUMBER, 10000, 2, 1000000, "bound on kernel threads")                                       \
-	X(keeplocks, FLAG, 0, 0, 1, "with one CPU: leave the lock prefixes in libc's text")                          \
+	X(keeplocks, FLAG, 0, 0, 1, "with one P in use: leave the lock prefixes in libc's text")                          \
 	X(deadlock, FLAG, 1, 0, 1, "when every thread waits for ever: report it and exit with status 2")          \
 	X(lockcheck, FLAG, 0, 0, 1, "report locks that are taken in different orders, and those held for long")    \
 	X(lockheld, NUMBER, 1000, 0, 86400000, "with lockcheck: report locks held longer than N ms; 0: none")     \
