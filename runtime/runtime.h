@@ -286,6 +286,7 @@ struct sched {
 	_Atomic uint32_t sysmonwait;
 	_Atomic uint32_t sysmonnote;
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
+	_Atomic int64_t cpulook;     /* when it is to look at timers of CPU time; 0: there are none */
 	_Atomic int gomaxprocs;	     /* what was asked for */
 	_Atomic int nprocs;	     /* P's in use: as many, or 1, see narrow.c */
 	int64_t start_ns;
@@ -516,6 +517,9 @@ void schedtrace(bool detail);
 void stats_print(void);
 void dump_all(int fd, uint64_t goid);
 const char *waitreason_name(enum waitreason r);
+
+/* cputime.c */
+int64_t g_cputime(struct g *g); /* ns on a CPU */
 
 /* fork.c */
 void fork_prepare(void);

@@ -351,6 +351,24 @@ bool sig_told(struct g *g)
 	return load_acq(&g->interrupt) != 0;
 }
 
+void sig_send_all(bool (*next)(struct ksiginfo *info, struct g **to))
+{
+	bool any;
+	do {
+		struct gqueue woken = { 0 };
+		struct ksiginfo info;
+		struct g *to;
+		enum sent s = SentOk;
+		lock(&siglock);
+		any = next(&info, &to);
+		if (any)
+			s = send_locked(to, &info, true, &woken);
+		unlock(&siglock);
+		wake_all(&woken);
+		after_send(s, &info);
+	} while (any);
+}
+
 void sig_sleep_begin(struct m *m)
 {
 	for (;;) {

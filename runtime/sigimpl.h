@@ -122,9 +122,24 @@ int sig_give_back(const struct ksiginfo *info); /* -EAGAIN: refused */
 struct kuc;
 void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);
 
-/* --- sigtimer.c --- */
+/* What next() gives, called with siglock, until that has no more. */
+void sig_send_all(bool (*next)(struct ksiginfo *info, struct g **to));
+
+/* --- cputime.c: timers of a G's CPU time --- */
 struct sigtimer;
-void sig_timer_add(int id, int clock, int sig, struct g *g); /* g NULL: the process */
+struct cputimer *cputimer_new(const struct ksiginfo *info, struct g *owner, struct g *to);
+void cputimer_begin(struct cputimer *c, struct sigtimer *t);
+void cputimer_free(struct cputimer *c);
+void cputimer_get(struct cputimer *c, int64_t *left, int64_t *interval);
+void cputimer_stop(struct cputimer *c, int64_t *left, int64_t *interval);
+bool cputimer_start(struct cputimer *c, bool absolute, int64_t value, int64_t interval);
+void cputimer_reset(void); /* in the child of a fork */
+
+/* --- sigtimer.c --- */
+/* g NULL: the process; cpu: of a G's CPU time, else NULL. */
+struct sigtimer *sig_timer_add(int id, int clock, int sig, struct g *g, struct cputimer *cpu);
+struct cputimer *sig_timer_cpu(const struct sigtimer *t);
+bool sig_timer_fires(struct sigtimer *t, int64_t n);
 void sig_timer_del(struct sigtimer *t);
 void sig_timer_reset(void);
 struct sigtimer *sig_timer_find(int id); /* NULL: not known */

@@ -13,7 +13,8 @@
  * inflight and held: who clears the one looks at the other afterwards, and the other way round; both are seq_cst.
  *
  * The kernel knows no G: timer_create with SIGEV_THREAD_ID becomes one that signals the process, the id leads to the G.
- * ITIMER_REAL is a timer like the others here. Timers of CPU time tick too slowly to storm, but are merged likewise.
+ * ITIMER_REAL is a timer like the others here. Those of a G's CPU time expire in cputime.c and never in the kernel; they are
+ * not held, only merged.
  *
  * Rejected: to block the signal in the M's mask until the handler returns. Other M's take it then, a handler may be left by a
  * jump, and a G that blocks the signal for long would still get one for every interval.
@@ -26,7 +27,6 @@
 #define ITIMER_REAL 0
 #define MAX_OVERRUN 0x7fffffff
 #define CLOCK_MONOTONIC 1
-#define CLOCK_THREAD_CPUTIME_ID 3
 #define CPUCLOCK_PERTHREAD 4
 #define SPINS 100
 
@@ -37,6 +37,7 @@ struct sigtimer {
 	int clock, sig;
 	struct g *g; /* NULL: the process */
 	uint64_t goid;
+	struct cputimer *cpu;
 	_Atomic uint32_t inflight, held, ignored, nholds;
 	_Atomic int64_t missed; /* expiries since the signal in flight */
 	_Atomic int overrun;	/* of the last one that was taken */
@@ -119,12 +120,12 @@ static void kernel_set(struct sigtimer *t, int64_t value, int64_t interval)
 		sys4(__NR_timer_settime, load_rlx(&t->id), 0, &i, 0);
 }
 
-/* 0 where the clock is a thread's: then it stands still while the timer is held. */
+/* 0 where the clock is a kernel thread's: then it stands still while the timer is held. */
 static int64_t now_of(const struct sigtimer *t)
 {
 	int64_t ts[2] = { 0, 0 };
 	int c = t->clock;
-	if (c != CLOCK_THREAD_CPUTIME_ID && (c >= 0 || !(c & CPUCLOCK_PERTHREAD)))
+	if (c >= 0 || !(c & CPUCLOCK_PERTHREAD))
 		sys2(__NR_clock_gettime, c, ts);
 	return ts[0] * NSEC_PER_SEC + ts[1];
 }
@@ -133,7 +134,7 @@ static int64_t now_of(const struct sigtimer *t)
 
 static void hold_locked(struct sigtimer *t)
 {
-	if (load_rlx(&t->held) || (itimer_runs && t == &itimer) || !kernel_get(t, &t->value, &t->interval) || !t->interval)
+	if (t->cpu || load_rlx(&t->held) || (itimer_runs && t == &itimer) || !kernel_get(t, &t->value, &t->interval) || !t->interval)
 		return;
 	if (!t->value) /* less than getitimer's unit */
 		t->value = 1;
@@ -212,7 +213,7 @@ static struct sigtimer *entry_locked(int id)
 	return t;
 }
 
-void sig_timer_add(int id, int clock, int sig, struct g *g)
+struct sigtimer *sig_timer_add(int id, int clock, int sig, struct g *g, struct cputimer *cpu)
 {
 	lock(&siglock);
 	struct sigtimer *t = entry_locked(id);
@@ -220,12 +221,19 @@ void sig_timer_add(int id, int clock, int sig, struct g *g)
 	t->sig = sig;
 	t->g = g;
 	t->goid = g ? g->goid : 0;
+	t->cpu = cpu;
 	atomic_store(&t->inflight, 0);
 	atomic_store(&t->held, 0);
 	sig_timer_restarted(t);
 	store_rlx(&t->id, id);
 	store_rel(&t->deleted, false);
 	unlock(&siglock);
+	return t;
+}
+
+struct cputimer *sig_timer_cpu(const struct sigtimer *t)
+{
+	return t->cpu;
 }
 
 void sig_timer_del(struct sigtimer *t)
@@ -249,6 +257,7 @@ void sig_timer_reset(void)
 	store_rlx(&nignored, 0);
 	store_rlx(&locked, 0);
 	itimer_runs = false;
+	cputimer_reset();
 }
 
 bool sig_timer_target(const struct ksiginfo *info, struct g **to)
@@ -278,6 +287,15 @@ bool sig_timer_merged(const struct ksiginfo *info)
 		return false;
 	atomic_fetch_add(&t->missed, 1 + (int64_t)info->overrun);
 	return true;
+}
+
+/* It expired for the n-th time since. False: its last signal is still pending, and the program shall be told by that one. */
+bool sig_timer_fires(struct sigtimer *t, int64_t n)
+{
+	if (!atomic_exchange(&t->inflight, 1))
+		return true;
+	atomic_fetch_add(&t->missed, n);
+	return false;
 }
 
 /* It stands still, as in the kernel, until the signal is not ignored any more. */
@@ -406,5 +424,5 @@ void sig_timer_drop(struct sigtimer *t)
 /* -1: only the kernel knows, since the signal stays there. */
 int sig_timer_overrun(const struct sigtimer *t)
 {
-	return sig_kept() & sigbit(t->sig) ? -1 : load_rlx(&t->overrun);
+	return !t->cpu && sig_kept() & sigbit(t->sig) ? -1 : load_rlx(&t->overrun);
 }

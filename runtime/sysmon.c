@@ -356,7 +356,9 @@ static int64_t next_delay(int64_t delay, int idle, bool often, int64_t now)
 		delay = MIN_DELAY;
 	else if (idle > 50)
 		delay *= 2;
-	int64_t limit = often ? DEFER_DELAY : latest_look(now);
+	int64_t limit = often ? DEFER_DELAY : latest_look(now), cpu = load_rlx(&sched.cpulook);
+	if (unlikely(cpu) && cpu - now < limit)
+		limit = cpu - now > MIN_DELAY ? cpu - now : MIN_DELAY;
 	return delay < limit ? delay : limit;
 }
 
@@ -413,6 +415,8 @@ _Noreturn void sysmon(void)
 		stack_tick(now);
 		poll_if_stale(pace.often, now);
 		sig_tick();
+		if (unlikely(load_rlx(&sched.cpulook)) && load_rlx(&sched.cpulook) <= now)
+			sig_cpu_timers();
 		pace_update(&pace, now);
 		acted |= narrow_tick(pace.often, now);
 		idle = acted ? 0 : idle + 1;

@@ -70,7 +70,7 @@ int user_read_timespec(uintptr_t src, int64_t *ns);
 int64_t deadline_after(int64_t ns);	  /* from now, or from when the call was first made; monotonic, saturated */
 int64_t deadline_of_walltime(int64_t ns); /* CLOCK_REALTIME → monotonic; 1 if it is past */
 
-int64_t g_cputime(struct g *g); /* ns on a CPU */
+struct g *clock_owner(struct g *self, int clock);
 void time_set_vdso(void *clock_gettime, void *clock_getres);
 int time_vdso_clock_gettime(int clock, struct ktimespec *ts);
 int time_vdso_clock_getres(int clock, struct ktimespec *ts);

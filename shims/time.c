@@ -61,33 +61,8 @@ long shim_sched_yield(struct regs *r)
 	return 0;
 }
 
-/* The ticks that g was on a CPU: until now if it runs; in a system call, until its P was taken away. */
-static uint64_t ticks_of(struct g *g)
-{
-	uint32_t s = load_rlx(&g->status);
-	uint64_t from = g->run_start, until = arch_cputicks(), ticks = g->cputicks;
-	if (s != Grunning && s != Gsyscall)
-		return ticks;
-	if (s == Gsyscall && load_rlx(&g->retaken) > from)
-		until = load_rlx(&g->retaken);
-	return from ? ticks + until - from : ticks;
-}
-
-/* Ticks of the time-stamp counter to ns, by the ratio since the start of the runtime. */
-int64_t g_cputime(struct g *g)
-{
-	uint64_t ticks = ticks_of(g);
-	uint64_t ns = (uint64_t)(os_nanotime() - sched.start_ns), all = arch_cputicks() - sched.start_ticks;
-	while (all >> 31) {
-		all >>= 1;
-		ns >>= 1;
-	}
-	uint64_t ns_per_tick = all ? (ns << 32) / all : 0; /* 32.32 fixed point */
-	return (int64_t)((unsigned __int128)ticks * ns_per_tick >> 32);
-}
-
 /* The thread whose CPU clock this is, for self; NULL: not a thread's clock, or not one of ours. */
-static struct g *clock_owner(struct g *self, int clock)
+struct g *clock_owner(struct g *self, int clock)
 {
 	if (clock == CLOCK_THREAD_CPUTIME_ID)
 		return self;

@@ -42,6 +42,10 @@ void sig_sleep_end(struct m *m)
 	store_rlx(&m->waitsig, 0);
 }
 
+void sig_cpu_timers(void)
+{
+}
+
 void sig_tick(void)
 {
 	fake.ticks++;
