@@ -102,6 +102,9 @@ void fork_child(bool locked)
 	/* What was changed on the forking kernel thread is now the whole process's, as its only one. */
 	g->lockedm = NULL;
 	m->lockedg = NULL;
+	g->confined = false;
+	if (load_rlx(&g->no_new_privs))
+		store_rlx(&sched.no_new_privs, true);
 	m->tainted = false;
 	store_rlx(&m->park, 0);
 	sched.nprocs = sched.gomaxprocs;

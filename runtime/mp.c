@@ -287,6 +287,7 @@ void startlockedm(struct g *g)
 void wired_wait_for_p(struct g *g)
 {
 	sleep_until_p(getm());
+	unlock_common(g);
 	execute(g, false);
 }
 
@@ -311,12 +312,40 @@ static bool wire_to_new_m(struct g *g)
 	return false;
 }
 
+const char wired_no_new_privs[] = "no_new_privs";
+
+/* child, which nobody knows yet, is to be confined as the calling G is: its kernel thread becomes a copy of this one. */
+bool lock_child(struct g *child)
+{
+	struct g *g = getg();
+	child->wired_why = g->wired_why;
+	child->wired_since = os_nanotime();
+	child->confined = true;
+	store_rlx(&child->no_new_privs, load_rlx(&g->no_new_privs));
+	return wire_to_new_m(child);
+}
+
+/* g runs now, or will on this M. What it is wired for may have become the same on all M's. */
+void unlock_common(struct g *g)
+{
+	struct m *m = getm();
+	if (g->lockedm != m || g->wired_why != wired_no_new_privs || !load_acq(&sched.no_new_privs))
+		return;
+	g->lockedm = NULL;
+	m->lockedg = NULL;
+	g->confined = false;
+	sig_m_wired(m);
+}
+
 void lockosthread(const char *why)
 {
 	struct m *m = getm();
 	struct g *g = m->curg;
-	if (g->lockedm)
+	if (g->lockedm) {
+		if (g->wired_why == wired_no_new_privs)
+			g->wired_why = why;
 		return;
+	}
 	sysmon_start(); /* start_kernel_thread needs one that nothing was changed on */
 	g->wired_why = why;
 	g->wired_since = os_nanotime();

@@ -319,7 +319,9 @@ static __attribute__((noinline)) void schedule_slowly(struct m *m)
 {
 	if (unlikely(m->lockedg)) {
 		stoplockedm();
-		execute(m->lockedg, false);
+		struct g *wired = m->lockedg;
+		unlock_common(wired);
+		execute(wired, false);
 		return;
 	}
 	if (unlikely(load_rlx(&m->p->stop)))

@@ -141,6 +141,8 @@ struct g {
 	int policy, priority, nice; /* recorded, not applied */
 	uint64_t affinity[16]; /* what sched_setaffinity was told, for 1024 CPUs */
 	uint8_t affinity_set, nice_set;
+	_Atomic bool no_new_privs; /* it asked for that, or inherited it from one that had; its kernel thread has it */
+	bool confined;		   /* what it is wired for is inherited by threads that it makes */
 	struct prof_bucket *prof_birth; /* where the profile of threads counts it */
 };
 
@@ -276,6 +278,7 @@ struct sched {
 	_Atomic int32_t nmblocked; /* M's in blocking calls without a P */
 	_Atomic uint32_t nwaitm;   /* G's that wait for an M because the bound is reached */
 	_Atomic uint32_t maxm_warned;
+	_Atomic bool no_new_privs; /* all M's have it: nobody need be wired for it */
 	struct m *firstm; /* has the process's first kernel thread; never ends */
 	struct m *allm;
 	struct m *_Atomic newm; /* M's that sysmon is to start, because who needs them is wired */
@@ -355,6 +358,9 @@ void p_idle_end(struct p *pp);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
+extern const char wired_no_new_privs[]; /* a reason; this one alone can pass, see unlock_common */
+bool lock_child(struct g *child);
+void unlock_common(struct g *g);
 void stoplockedm(void);		  /* this M's wired G cannot run now: sleep until it can */
 void startlockedm(struct g *g); /* g is wired to another M: give that one our P */
 void wired_wait_for_p(struct g *g); /* a wired G came back from a system call and found no P */

@@ -17,7 +17,7 @@ static struct {
 
 static long make_call(void)
 {
-	return sys3(world.nr, world.args[0], world.args[1], world.args[2]);
+	return sys5(world.nr, world.args[0], world.args[1], world.args[2], 0, 0);
 }
 
 /* In the signal handler, on whatever stack. */
@@ -57,7 +57,7 @@ long world_call(long nr, long a1, long a2, long a3)
 	while (!trylock(&world_lock))
 		gosched();
 	m = getm();
-	long ret = sys3(nr, a1, a2, a3);
+	long ret = sys5(nr, a1, a2, a3, 0, 0);
 	if (ret == 0) {
 		world.nr = nr;
 		world.result = ret;

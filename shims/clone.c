@@ -56,6 +56,11 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 	struct g *g = thread_new(r, a->stack + a->stack_size, fs, a->stack_size);
 	if (!g)
 		return -EAGAIN;
+	if (unlikely(getg()->confined) && !lock_child(g)) {
+		g_setstatus(g, Gidle, Gdead);
+		g_free(g);
+		return -EAGAIN;
+	}
 	uint32_t tid = g->tid;
 	if (!stack_bounds(a->stack + a->stack_size - 1, &g->stack_lo, &g->stack_hi) && a->stack_size) {
 		g->stack_lo = a->stack;

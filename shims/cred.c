@@ -3,13 +3,19 @@
  * glibc's setuid and its family mean the process: glibc signals every other thread with SIGSETXID, each makes the call in
  * its handler, and the caller makes it last. Here the first of them makes it on every M (runtime/world.c), and the
  * others get that result. Made raw, through syscall(), such a call means one thread, as do setfsuid, capset, unshare
- * and their like: the G is wired to its M, which nobody else will use again.
+ * and their like: the G is wired to its M, which nobody else will use again. Threads that it makes then inherit what
+ * confines it: filters of calls, no_new_privs and Landlock's rules.
+ *
+ * no_new_privs is always the kernel's: nothing that is kept here could hold for a fork or an exec that goes past preloom, by
+ * an instruction of the program's own making. As long as some threads have it and others do not, those that have it are
+ * wired. When the last one asks for it, every M gets it, for good, and nobody need be wired for it any more.
  */
 #include "../runtime/smplocks.h"
 #include "shim.h"
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 
 #define SIGSETXID 33
@@ -113,10 +119,93 @@ long shim_wire_ioprio(struct regs *r)
 	return A2(r) == 0 ? wired(r, "I/O priority") : shim_raw(r);
 }
 
+/* --- what confines a thread, and those that it makes --- */
+
+long cred_confined(struct regs *r, const char *why)
+{
+	shim_wire(why);
+	long ret = shim_raw(r);
+	struct g *g = getg();
+	if (ret >= 0 && g->lockedm)
+		g->confined = true;
+	return ret;
+}
+
+static bool kernel_no_new_privs(void)
+{
+	return sys5(__NR_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
+/* A filter for all kernel threads; who gives it to them gives them no_new_privs, too, if it has that. */
+static long seccomp_for_all(struct regs *r)
+{
+	long ret = shim_raw(r);
+	if (ret == 0 && kernel_no_new_privs())
+		store_rel(&sched.no_new_privs, true);
+	return ret;
+}
+
 long shim_wire_seccomp(struct regs *r)
 {
 	smplocks_keep("text that may become unchangeable");
-	return wired(r, "seccomp");
+	switch (A1(r)) {
+	case SECCOMP_SET_MODE_FILTER:
+		if (A2(r) & SECCOMP_FILTER_FLAG_TSYNC)
+			return seccomp_for_all(r);
+		return cred_confined(r, "seccomp");
+	case SECCOMP_SET_MODE_STRICT:
+		return cred_confined(r, "seccomp");
+	default:
+		return shim_raw(r);
+	}
+}
+
+long shim_wire_landlock(struct regs *r)
+{
+	return cred_confined(r, "Landlock");
+}
+
+/* Has every other G no_new_privs, and has none been changed so that its kernel thread might refuse it? One that is being made
+ * has not until it is told. One whose kernel thread waits for a vfork's child would keep us waiting. */
+static bool others_have_it(const struct g *self)
+{
+	uint64_t made = atomic_load(&sched.goidgen);
+	for (uint32_t i = 0; i < g_count(); i++) {
+		struct g *g = g_at(i);
+		enum gstatus s = g ? load_acq(&g->status) : Gdead;
+		if (s == Gdead || g == self)
+			continue;
+		bool forks = s == Gsyscall && (g->syscall_nr == __NR_vfork || g->syscall_nr == __NR_clone || g->syscall_nr == __NR_clone3);
+		if (!atomic_load(&g->no_new_privs) || forks || (g->lockedm && g->wired_why != wired_no_new_privs))
+			return false;
+	}
+	return atomic_load(&sched.goidgen) == made;
+}
+
+long cred_no_new_privs(struct regs *r)
+{
+	struct g *g = getg();
+	bool valid = A2(r) == 1 && !A3(r) && !A4(r) && !A5(r);
+	if (valid && !g->lockedm && kernel_no_new_privs()) /* from before there were threads */
+		store_rel(&sched.no_new_privs, true);
+	if (!valid || load_acq(&sched.no_new_privs) || load_rlx(&g->no_new_privs))
+		return shim_raw(r);
+	if (!others_have_it(g)) {
+		long ret = cred_confined(r, wired_no_new_privs);
+		if (ret)
+			return ret;
+		/* seq_cst: of two that do this at once, one sees the other */
+		atomic_store(&g->no_new_privs, true);
+		if (!others_have_it(g))
+			return 0;
+	}
+	long ret = world_call(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0);
+	if (ret)
+		return ret;
+	atomic_store(&g->no_new_privs, true);
+	store_rel(&sched.no_new_privs, true);
+	unlock_common(g);
+	return 0;
 }
 
 /* Only the kernel thread that traces may ask something of what it traces. See also rt_opt.tracer. */
@@ -134,9 +223,6 @@ const char *cred_prctl_wires(int option)
 	case PR_CAPBSET_DROP:
 	case PR_CAP_AMBIENT:
 		return "capabilities";
-	case PR_SET_SECCOMP:
-	case PR_SET_NO_NEW_PRIVS:
-		return "seccomp";
 	default:
 		return NULL;
 	}

@@ -50,6 +50,10 @@ long shim_prctl(struct regs *r)
 		return user_write(A2(r), g->name, GNAME_LEN) ? -EFAULT : 0;
 	case PR_GET_TID_ADDRESS: /* the kernel knows the M's */
 		return user_write(A2(r), &g->clear_tid, sizeof(g->clear_tid)) ? -EFAULT : 0;
+	case PR_SET_NO_NEW_PRIVS:
+		return cred_no_new_privs(r);
+	case PR_SET_SECCOMP:
+		return cred_confined(r, "seccomp");
 	default: {
 		const char *why = cred_prctl_wires((int)A1(r));
 		if (why)

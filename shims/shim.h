@@ -84,6 +84,8 @@ extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall();
 void cred_signalled(int sig);
 long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads */
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
+long cred_no_new_privs(struct regs *r);
+long cred_confined(struct regs *r, const char *why);
 const char *cred_prctl_wires(int option); /* why; NULL: it does not */
 
 /* futexpi.c: words in shared memory */

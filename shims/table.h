@@ -97,6 +97,7 @@ SYSCALL(__NR_unshare, shim_wire_namespace)
 SYSCALL(__NR_setns, shim_wire_namespace)
 SYSCALL(__NR_ioprio_set, shim_wire_ioprio)
 SYSCALL(__NR_seccomp, shim_wire_seccomp)
+SYSCALL(__NR_landlock_restrict_self, shim_wire_landlock)
 SYSCALL(__NR_ptrace, shim_ptrace)
 
 /* descriptors that can be polled, and waiting on them */
