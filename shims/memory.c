@@ -11,6 +11,7 @@
 #define PAGE 4096UL
 #define SHM_RDONLY 010000 /* linux/shm.h takes libc's types */
 #define MIN_POOLED (16UL << 10)
+#define MUCH (1UL << 20)
 
 static bool is_stack_request(const struct regs *r)
 {
@@ -54,6 +55,17 @@ static long map_over_stack(struct regs *r)
 	return ret;
 }
 
+/* Many pages are filled or given back in milliseconds: the P is not held up meanwhile. */
+static long of_size(const struct regs *r)
+{
+	if (A2(r) < MUCH)
+		return shim_raw(r);
+	entersyscall((int)r->rax);
+	long ret = shim_raw(r); /* no signal ends it */
+	exitsyscall();
+	return ret;
+}
+
 /* A mapping of a file that was not opened for writing can never be written. */
 static bool shares_memory(const struct regs *r)
 {
@@ -74,7 +86,7 @@ long shim_mmap(struct regs *r)
 	if (A4(r) & MAP_FIXED && stack_contains(A1(r)))
 		return map_over_stack(r);
 	if (!is_stack_request(r))
-		return shim_raw(r);
+		return A4(r) & MAP_POPULATE ? of_size(r) : shim_raw(r);
 	long ret = map_stack(r);
 	if (unlikely(ret == -ENOMEM)) {
 		/* Threads that were made before may only wait for this P to end and give theirs back: natively they run
@@ -93,7 +105,7 @@ long shim_munmap(struct regs *r)
 		stack_free(A1(r), align_up(A2(r), PAGE));
 		return 0;
 	}
-	return shim_raw(r);
+	return of_size(r);
 }
 
 long shim_mprotect(struct regs *r)
@@ -123,5 +135,5 @@ long shim_madvise(struct regs *r)
 {
 	if (is_own_dead_stack(r))
 		return 0;
-	return shim_raw(r);
+	return of_size(r);
 }
