@@ -149,6 +149,8 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	before_foreign(r, full);
 	if (!vfork)
 		atomic_fetch_add(&sched.nforeign, 1); /* we are not told when it ends */
+	if (full->flags & CLONE_SIGHAND)
+		sigaction_is_shared();
 	uint64_t old = block_signals();
 	uintptr_t sp = child_stack(r, full->stack + full->stack_size, g->sig.mask);
 	long pid;

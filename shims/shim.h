@@ -95,6 +95,7 @@ long futex_unlock_pi_shared(struct g *g, uintptr_t addr);
 void procfs_closing(int fd); /* procfs.c: before a close */
 
 long sigaction_by_foreign(struct regs *r);
+void sigaction_is_shared(void); /* a process is about to be made that shares the table */
 
 #define SYSCALL(nr, fn) long fn(struct regs *r);
 #include "table.h"

@@ -5,11 +5,14 @@
 #include "shim.h"
 #include "sigframe.h"
 #include "sigimpl.h"
+#include <linux/kcmp.h>
 
 #define AUTODISARM (1u << 31)
 #define MIN_ALTSTACK 2048
 
-long shim_rt_sigaction(struct regs *r)
+typedef bool set_fn(int sig, const struct ksigaction *sa, struct ksigaction *old);
+
+static long action(const struct regs *r, set_fn *set)
 {
 	int sig = (int)A1(r);
 	struct ksigaction sa, old;
@@ -17,15 +20,46 @@ long shim_rt_sigaction(struct regs *r)
 		return -EINVAL;
 	if (A2(r) && user_read(&sa, A2(r), sizeof(sa)))
 		return -EFAULT;
-	if (!sig_action_set(sig, A2(r) ? &sa : NULL, &old))
+	if (!set(sig, A2(r) ? &sa : NULL, &old))
 		return -EINVAL;
 	return A3(r) && user_write(A3(r), &old, sizeof(old)) ? -EFAULT : 0;
 }
 
-/* A child that shares our memory has its own table in the kernel and must not touch ours. */
+long shim_rt_sigaction(struct regs *r)
+{
+	return action(r, sig_action_set);
+}
+
+/* Where no M runs nobody puts signals off while siglock is held. */
+static bool set_without_m(int sig, const struct ksigaction *sa, struct ksigaction *old)
+{
+	uint64_t all = ~0ULL, mask;
+	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, 8);
+	bool ok = sig_action_set(sig, sa, old);
+	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+	return ok;
+}
+
+static _Atomic uint32_t nsharers;
+
+void sigaction_is_shared(void)
+{
+	atomic_fetch_add(&nsharers, 1);
+}
+
+/* The kernel knows who shares a table; of a sharer's own child we have a copy of the memory only. */
+static bool shares_our_table(void)
+{
+	return unlikely(load_rlx(&nsharers)) && sys5(__NR_kcmp, os_gettid(), sig_pid, KCMP_SIGHAND, 0, 0) == 0;
+}
+
+/* A child that shares our memory has its own table in the kernel and must not touch ours, unless it was made with
+ * CLONE_SIGHAND: then what it sets replaces our handler in the kernel. */
 long sigaction_by_foreign(struct regs *r)
 {
 	struct ksigaction old;
+	if (shares_our_table())
+		return action(r, set_without_m);
 	long ret = shim_raw(r);
 	if (ret || !A3(r) || user_read(&old, A3(r), sizeof(old)))
 		return ret;
