@@ -79,7 +79,7 @@ static void *spinner(void *arg)
 
 static const char *in_time(int64_t late)
 {
-    return late < 0 ? "too early" : late > 2 * NSEC_PER_SEC ? "too late" : "in time";
+    return late < 0 ? "too early" : late > 30 * NSEC_PER_SEC ? "too late" : "in time";
 }
 
 /* The watchdog of a server: the process is told that one of its threads computes on and on. */
@@ -93,7 +93,7 @@ static void *watched(void *arg)
     int64_t begin = now_ns(own);
     set(t, 0, 50 * MS, 0);
     int64_t l = left(t);
-    printf("left at first: %s\n", l > 0 && l <= 50 * MS ? "right" : "wrong");
+    printf("left at first: %s\n", l <= 50 * MS && (l > 0 || now_ns(own) - begin >= 50 * MS) ? "right" : "wrong");
     spin_until_hit();
     printf("one shot: %s, value %d, strangers %d, left %d\n", in_time(hit_at - begin - 50 * MS), (int)values, (int)strangers, (int)left(t));
 
@@ -105,11 +105,13 @@ static void *watched(void *arg)
     hits = 0;
     set(t, TIMER_ABSTIME, 1, 0);
     printf("absolute and past: %d\n", (int)hits);
+    begin = now_ns(own);
     hits = 0;
     set(t, 0, 5 * MS, 0);
     set(t, 0, 0, 0);
+    int64_t used = now_ns(own) - begin; /* the CPU may have been taken away just there */
     burn(30 * MS);
-    printf("taken back: %d, left %d\n", (int)hits, (int)left(t));
+    printf("taken back: %s, left %d\n", hits && used < 5 * MS ? "no" : "yes", (int)left(t));
     CHECK(timer_delete(t) == 0);
     CHECK_ERRNO(timer_delete(t), EINVAL);
     return arg;
@@ -124,16 +126,18 @@ static void *periodic(void *arg)
     sigemptyset(&s);
     sigaddset(&s, SIGUSR1);
     CHECK0(pthread_sigmask(SIG_BLOCK, &s, NULL));
+    int64_t begin = now_ns(CLOCK_THREAD_CPUTIME_ID), end;
     set(t, 0, 10 * MS, 10 * MS);
     burn(105 * MS);
     sleep_ms(30);
     int64_t l = left(t);
     CHECK0(pthread_sigmask(SIG_UNBLOCK, &s, NULL));
-    int n = overruns, o = timer_getoverrun(t);
-    printf("blocked: %d signal, overruns %s, %s, left %s\n", (int)hits, n >= 7 && n <= 10 ? "right" : "wrong",
-           o == n || hits > 1 ? "the same" : "another number", l > 0 && l <= 10 * MS ? "right" : "wrong");
+    int n = overruns + hits, o = timer_getoverrun(t), once = hits == 1;
+    int64_t all_ticks = (now_ns(CLOCK_THREAD_CPUTIME_ID) - begin) / (10 * MS);
+    printf("blocked: %s, left %s\n", n >= 8 && n <= all_ticks && (!once || o == n - 1) ? "one signal, the rest overruns" : "wrong",
+           l > 0 && l <= 10 * MS ? "right" : "wrong");
     hits = overruns = 0;
-    int64_t begin = now_ns(CLOCK_THREAD_CPUTIME_ID), end;
+    begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
     while (hits < 10)
         ;
     end = now_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -141,9 +145,10 @@ static void *periodic(void *arg)
     printf("spinning: %s\n", all <= (end - begin) / (10 * MS) + 1 ? "one for each interval" : "too many");
     set(t, 0, 0, 0);
     hits = 0;
+    begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
     set(t, 0, 40 * MS, 0);
     sleep_ms(150);
-    printf("asleep: %d\n", (int)hits);
+    printf("asleep: %s\n", hits && now_ns(CLOCK_THREAD_CPUTIME_ID) - begin < 40 * MS ? "expired" : "not expired");
     begin = now_ns(CLOCK_MONOTONIC);
     for (int i = 0; !hits && now_ns(CLOCK_MONOTONIC) - begin < 60 * NSEC_PER_SEC; i++) {
         burn(MS / 5);
@@ -169,7 +174,7 @@ static void of_another(void)
         sleep_ms(1);
     printf("of another: %s, value %d\n", in_time(hit_at - begin - 50 * MS), (int)values);
     CHECK(timer_settime(none, 0, &long_time, &spec) == 0);
-    printf("without a signal: %s\n", spec.it_value.tv_sec == 999 ? "counts" : "wrong");
+    printf("without a signal: %s\n", spec.it_value.tv_sec < 1000 && spec.it_value.tv_sec > 0 ? "counts" : "wrong");
     hits = 0;
     set(t, 0, 5 * MS, 5 * MS);
     while (hits < 5)
