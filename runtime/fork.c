@@ -107,12 +107,14 @@ void fork_child(bool locked)
 		store_rlx(&sched.no_new_privs, true);
 	m->tainted = false;
 	store_rlx(&m->park, 0);
+	if (sched.nprocs > sched.gomaxprocs) /* the parent may have been in the middle of a change */
+		sched.gomaxprocs = sched.nprocs;
 	sched.nprocs = sched.gomaxprocs;
 	narrow_after_fork();
 	for (int i = 0; i < sched.nprocs; i++)
 		reset_p(&allp[i]);
 	reset_sched(m);
-	one_p = sched.nprocs == 1; /* the parent may have been in the middle of a change */
+	one_p = sched.nprocs == 1;
 	smplocks_after_fork();
 	for (int i = sched.nprocs - 1; i > 0; i--)
 		pidleput_locked(&allp[i]);
