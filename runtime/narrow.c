@@ -6,7 +6,7 @@
  * So sysmon, which looks every 50 µs at such a program, takes away P's that were idle at nearly every look for a while,
  * in the way that a smaller GOMAXPROCS would (resize.c), and gives them back as soon as one look finds what an idle
  * one might have taken: a G that waits in the ring or in the global queue, one in runnext that was there at the look before,
- * and no switch since; or anything that needs somebody who watches: descriptors, a tool, a bound.
+ * and no switch since; or anything that needs somebody who watches: descriptors, a deadline that comes, a tool, a bound.
  *
  * Either change stops the program for some 50 to 100 µs. What was taken away in vain is left alone for twice as long each time.
  * GOMAXPROCS stays what it was for all who ask (sched.gomaxprocs); how many are in use is sched.nprocs.
@@ -20,6 +20,7 @@
 #define AWHILE (10 * NSEC_PER_MSEC) /* as long as a slice */
 #define AWHILE_MAX (NSEC_PER_SEC)
 #define WORTH_IT (10 * NSEC_PER_MSEC)  /* for less a change was in vain */
+#define NEAR (300 * NSEC_PER_USEC) /* a deadline: by then another M sleeps until it, as without all this */
 #define NEARLY 50		       /* one look of so many may find another one busy */
 
 static struct {
@@ -36,9 +37,15 @@ static bool is_narrow(void)
 	return sched.nprocs < sched.gomaxprocs;
 }
 
-static bool needs_watching(void)
+static bool deadline_is_near(int64_t now)
 {
-	return netpoll_waiters() || control_pending() || bound_is_lowered() || rt_opt.chaos || tracing();
+	int64_t next = timers_next();
+	return next && next - now < NEAR;
+}
+
+static bool needs_watching(int64_t now)
+{
+	return netpoll_waiters() || deadline_is_near(now) || control_pending() || bound_is_lowered() || rt_opt.chaos || tracing();
 }
 
 static void begin_counting(int64_t now)
@@ -93,8 +100,8 @@ bool narrow_tick(bool often, int64_t now)
 	if (narrow.target)
 		return !change(narrow.target, now);
 	if (is_narrow())
-		return (!often || needs_watching() || others_are_needed()) && !change(sched.gomaxprocs, now);
-	if (!often || !narrow.since || sched.gomaxprocs == 1 || needs_watching()) {
+		return (!often || needs_watching(now) || others_are_needed()) && !change(sched.gomaxprocs, now);
+	if (!often || !narrow.since || sched.gomaxprocs == 1 || needs_watching(now)) {
 		begin_counting(now);
 		return false;
 	}

@@ -146,6 +146,25 @@ START_TEST(a_slower_pace_ends_it)
 }
 END_TEST
 
+static void nothing(struct g *g, uint32_t seq)
+{
+	(void)g, (void)seq;
+}
+
+/* One that is far away does not. */
+START_TEST(a_deadline_ends_it)
+{
+	struct timer t = { 0 };
+	make_narrow(2);
+	timer_add(&t, fake.now + 20 * LOOK, nothing, NULL, 0);
+	for (int i = 0; i < 14; i++)
+		ck_assert(!look(true));
+	ck_assert(widens());
+	ck_assert_int_gt(t.when, fake.now);
+	timer_del(&t);
+}
+END_TEST
+
 /* Each time in vain doubles the while; one that was worth it makes it short again. */
 static int64_t time_to_narrow(void)
 {
@@ -216,5 +235,6 @@ START_TEST(idle)
 END_TEST
 
 UNIT_MAIN("narrow", after_a_while_alone, not_where_hand_offs_are_rare, not_where_another_is_used, not_with_one,
-	  a_full_ring_ends_it, the_global_queue_ends_it, one_that_waits_ends_it, a_slower_pace_ends_it, in_vain,
+	  a_full_ring_ends_it, the_global_queue_ends_it, one_that_waits_ends_it, a_slower_pace_ends_it,
+	  a_deadline_ends_it, in_vain,
 	  gomaxprocs_is_set_meanwhile, idle)
