@@ -252,3 +252,22 @@ void bound_tick(int64_t now)
 	if (bound_is_lowered())
 		tick_lowered(now);
 }
+
+/* From sysmon: the deadlines of idle P's are over. Where there is no M for these, and the others need not run dry soon, a P that
+ * has one sees to them. */
+void bound_pass_deadlines(int64_t now)
+{
+	struct p *to = NULL;
+	lock(&sched.lock);
+	bool none = !sched.midle && sched.nm >= sched.maxm;
+	unlock(&sched.lock);
+	for (int i = 0; none && !to && i < sched.nprocs; i++) {
+		uint32_t s = load_acq(&allp[i].status);
+		to = s == Prunning || s == Psyscall ? &allp[i] : NULL;
+	}
+	for (int i = 0; to && i < sched.nprocs; i++) {
+		int64_t first = load_acq(&allp[i].timers.first);
+		if (first && first <= now && load_acq(&allp[i].status) == Pidle)
+			timers_move(&allp[i], to);
+	}
+}

@@ -412,7 +412,7 @@ void timer_del(struct timer *t);
 void timer_wake_poller(int64_t when);
 void timer_wake(struct g *g, uint32_t seq); /* the usual fn: wakes with WakeTimeout */
 int64_t timers_run(struct p *pp, int64_t now); /* returns the next `when` on pp, 0 if none; current time if now == 0 */
-void timers_move(struct p *from, struct p *to); /* to has the lower id */
+void timers_move(struct p *from, struct p *to);
 int64_t timers_next(void);			  /* earliest of all P's, 0 if none */
 int64_t sleep_until(int64_t when);		  /* parks; 0, or -EINTR */
 
@@ -435,6 +435,7 @@ bool bound_retake(struct p *pp);
 void bound_next(void);
 bool bound_spare_locked(int ps);
 void bound_tick(int64_t now);
+void bound_pass_deadlines(int64_t now);
 void bound_lower_locked(void);
 bool bound_is_lowered(void);
 

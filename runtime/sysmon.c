@@ -237,8 +237,10 @@ static void poll_if_stale(bool often, int64_t now)
 {
 	bool idle = load_rlx(&sched.npidle), alone = often && idle;
 	int64_t last = load_acq(&sched.lastpoll), next = timers_next();
-	if (next && next <= now && unwatched(next))
+	if (next && next <= now && unwatched(next)) {
 		wakep();
+		bound_pass_deadlines(now);
+	}
 	if (last == 0 || !netpoll_waiters())
 		return;
 	if (idle && !alone && last + LEFT_ALONE <= now)
@@ -277,12 +279,15 @@ static bool sleep_while_idle(int64_t now)
 	seen = n;
 	lock(&sched.lock);
 	bool idle = load_rlx(&sched.npidle) == (uint32_t)sched.nprocs;
-	if (idle && deep)
+	int64_t next = timers_next();
+	/* Nobody watches: there is no M, see bound.c. The first to come may take another P. */
+	if (idle && (deep || (next && unwatched(next))))
 		store_rel(&sched.sysmonwait, 1);
 	unlock(&sched.lock);
 	if (!idle)
 		return false;
-	int64_t next = timers_next(), ns = deep ? -1 : MAX_DELAY;
+	int64_t ns = deep ? -1 : MAX_DELAY;
+	next = timers_next();
 	if (next && deep)
 		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
 	if (deep && !circle_settled(n))

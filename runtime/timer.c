@@ -126,8 +126,8 @@ void timers_move(struct p *from, struct p *to)
 	struct timerheap *h = &from->timers;
 	if (!load_acq(&h->first))
 		return;
-	lock(&to->timers.lock);
-	lock(&h->lock);
+	lock(from->id < to->id ? &h->lock : &to->timers.lock);
+	lock(from->id < to->id ? &to->timers.lock : &h->lock);
 	while (h->len)
 		heap_add(to, h->slot[--h->len].t);
 	update_first(&to->timers);

@@ -387,10 +387,73 @@ START_TEST(no_g_is_left_behind_after_a_refusal)
 }
 END_TEST
 
+static void sleep_on(void *until)
+{
+	sleep_until((int64_t)(uintptr_t)until);
+}
+
+static void uninterrupted_call(void *unused)
+{
+	long args[6] = { 0 };
+	(void)unused;
+	blocking_syscall(getg(), 220, args);
+}
+
+/* The P whose heap they are in gets no M, and the other one always has G's to run. */
+START_TEST(deadlines_of_a_p_without_an_m_are_seen_to)
+{
+	bounded(2, 2);
+	sysmon_start();
+	struct g *a = unit_spawn(), *b = unit_runnable();
+	struct p *pp = a->m->p;
+	int64_t when = fake.now + 3 * MSEC;
+	fake_first(b, uninterrupted_call, NULL);
+	runq_put(pp, b, false);
+	fake_call(a, sleep_on, (void *)(uintptr_t)when);
+	ck_assert_int_eq(load_acq(&pp->timers.first), when);
+	ck_assert_uint_eq(load_rlx(&pp->status), Psyscall);
+	fake_until(when - MSEC);
+	runq_put(&allp[0], unit_runnable(), false);
+	fake_until(when + 2 * MSEC);
+	ck_assert_uint_eq(load_rlx(&pp->status), Pidle);
+	ck_assert_int_eq(load_acq(&pp->timers.first), 0);
+	fake_call(main_g, unit_yield, NULL);
+	ck_assert_uint_eq(load_rlx(&a->status), Grunnable);
+	ck_assert(!runq_empty(&allp[0]));
+}
+END_TEST
+
+/* All M's are in calls for a while; the first to come back takes another P, and has enough to do. */
+START_TEST(so_they_are_after_all_were_idle)
+{
+	bounded(2, 2);
+	sysmon_start();
+	struct g *a = unit_spawn(), *b = unit_runnable();
+	int64_t when = fake.now + 12 * MSEC;
+	fake_first(b, uninterrupted_call, NULL);
+	runq_put(&allp[0], b, false);
+	fake_call(main_g, sleep_on, (void *)(uintptr_t)when);
+	fake_call(a, uninterrupted_call, NULL);
+	store_rlx(&sched.nwaitm, 1); /* then sysmon sleeps for 10 ms at most */
+	fake_until(when + 2 * MSEC);
+	fake_until(fake.ms[1].until + 100 * USEC);
+	ck_assert_int_gt(fake.ms[1].until, fake.now + 9 * MSEC); /* it has just gone to sleep */
+	ck_assert(fake.ms[1].m->sysmon);
+	ck_assert_uint_eq(load_rlx(&sched.npidle), 2);
+	fake_return(fake_of(a->m), 0);
+	ck_assert_ptr_eq(a->m->p, &allp[1]);
+	runq_put(&allp[1], unit_runnable(), false);
+	fake_until(fake.now + 200 * USEC);
+	fake_call(a, unit_yield, NULL);
+	ck_assert_uint_eq(load_rlx(&main_g->status), Grunnable);
+}
+END_TEST
+
 UNIT_MAIN("rule 10: bounded kernel threads", no_more_m_s_than_the_bound, one_warning,
 	  a_call_that_holds_up_its_p_waits_in_the_queue, not_if_nobody_needs_the_p,
 	  an_m_that_comes_back_lets_the_first_go_on, sysmon_gives_it_another_try_after_10_ms,
 	  it_gets_another_try_as_soon_as_nobody_needs_a_p, a_signal_for_it_ends_the_wait, some_calls_are_not_ended,
 	  each_time_the_p_stays_idle_and_nobody_counts_as_spinning, none_below_the_bound,
 	  the_others_wait_their_turn, an_idle_m_does_not_count_as_needed, a_refusal_of_the_kernel_is_no_end, a_call_is_ended_where_no_m_is_to_be_had,
-	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal)
+	  no_g_is_left_behind_at_the_bound, no_g_is_left_behind_after_a_refusal,
+	  deadlines_of_a_p_without_an_m_are_seen_to, so_they_are_after_all_were_idle)
