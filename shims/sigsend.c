@@ -27,11 +27,27 @@ static long by_kernel(int sig)
 	return sys3(__NR_tgkill, sig_pid, getm()->procid, sig);
 }
 
+static bool in_this_process(int tid)
+{
+	return tid == sig_pid || (tid > 0 && g_by_tid((uint32_t)tid));
+}
+
+/* Where the id of a process is asked for the kernel takes that of any of its threads. */
+static int process_of(uint64_t id)
+{
+	return in_this_process((int)id) ? sig_pid : (int)id;
+}
+
+long shim_of_process(struct regs *r)
+{
+	return sys6((long)r->rax, process_of(A1(r)), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r));
+}
+
 long shim_kill(struct regs *r)
 {
-	int pid = (int)A1(r), sig = (int)A2(r);
+	int pid = process_of(A1(r)), sig = (int)A2(r);
 	if (pid != sig_pid || !valid(sig) || sig == 0)
-		return shim_raw(r);
+		return shim_of_process(r);
 	if (kernels(sig))
 		return by_kernel(sig);
 	struct ksiginfo info = info_of(sig, CODE_USER);
@@ -54,11 +70,6 @@ static long to_thread(struct regs *r, int tid, int sig, const struct ksiginfo *i
 	if (kernels(sig))
 		return by_kernel(sig);
 	return sig_send(g, sig, info);
-}
-
-static bool in_this_process(int tid)
-{
-	return tid == sig_pid || g_by_tid((uint32_t)tid);
 }
 
 long shim_tkill(struct regs *r)
@@ -86,10 +97,10 @@ long shim_tgkill(struct regs *r)
 
 long shim_rt_sigqueueinfo(struct regs *r)
 {
-	int pid = (int)A1(r), sig = (int)A2(r);
+	int pid = process_of(A1(r)), sig = (int)A2(r);
 	struct ksiginfo info;
 	if (pid != sig_pid || !valid(sig) || sig == 0 || kernels(sig))
-		return shim_raw(r);
+		return shim_of_process(r);
 	if (user_read(&info, A3(r), sizeof(info)))
 		return -EFAULT;
 	return sig_send(NULL, sig, &info);
@@ -111,7 +122,7 @@ long shim_rt_tgsigqueueinfo(struct regs *r)
 /* setrlimit(resource, …) and prlimit(pid, resource, …): our queue has the kernel's limit. */
 long shim_setrlimit(struct regs *r)
 {
-	long ret = shim_raw(r);
+	long ret = r->rax == __NR_setrlimit ? shim_raw(r) : shim_of_process(r);
 	uint32_t resource = (uint32_t)(r->rax == __NR_setrlimit ? A1(r) : A2(r));
 	if (resource == RLIMIT_SIGPENDING)
 		sig_limit_changed();

@@ -80,6 +80,10 @@ SYSCALL(__NR_sched_rr_get_interval, shim_sched_rr_get_interval)
 SYSCALL(__NR_getpriority, shim_getpriority)
 SYSCALL(__NR_setpriority, shim_setpriority)
 SYSCALL(__NR_getrusage, shim_getrusage)
+SYSCALL(__NR_getpgid, shim_of_process)
+SYSCALL(__NR_getsid, shim_of_process)
+SYSCALL(__NR_process_vm_readv, shim_of_process)
+SYSCALL(__NR_process_vm_writev, shim_of_process)
 
 /* what belongs to a kernel thread for good */
 SYSCALL(__NR_setuid, shim_setxid)
