@@ -4,8 +4,9 @@
  * such calls; past that a call is only tried: it keeps its P, as a short one does. Many calls that are expected to block
  * do not (an flock that unlocks, the write to a FIFO whose reader waits), and what others wait for is often just such a
  * call: it must not stand in the queue behind them. When sysmon finds that a tried call holds up its P, it ends it by a
- * signal; the G then waits in the queue, parked, until an M comes back, or sysmon gives it another try. So nobody waits
- * for ever for what only somebody further back in the queue would do: at the bound things are slow, never stuck.
+ * signal; the G then waits in the queue, parked, until an M comes back, or an M and a P are to spare, or sysmon gives it
+ * another try. So what only somebody further back in the queue would do is done in the end: at the bound things are slow.
+ * Two calls that must be in the kernel together (both ends of a FIFO being opened) may never meet where there are but two M's.
  *
  * A call that must not be ended, since part of its work would be done or its timeout would begin anew, holds its M.
  *
