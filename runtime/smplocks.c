@@ -39,12 +39,15 @@ static bool write_all(bool out)
 	void *text = (void *)locks.lo;
 	size_t size = locks.hi - locks.lo;
 	locks.half = true;
-	if (os_mprotect(text, size, locks.prot | WRITABLE))
+	if (os_mprotect(text, size, locks.prot | WRITABLE)) {
+		os_mprotect(text, size, locks.prot); /* of several mappings the first may have become so */
 		return locks.half = false;
+	}
 	for (size_t i = 0; i < locks.n; i++)
 		*(volatile uint8_t *)locks.at[i] = out ? DS_PREFIX : LOCK_PREFIX;
 	locks.out = out;
-	/* It interrupts the CPUs that run our threads: none goes on with instructions that it read before. */
+	/* None of our threads is in this text now, and what one executes later is what was written: x86 keeps the CPUs'
+	 * instruction caches coherent. */
 	if (os_mprotect(text, size, locks.prot))
 		throw("libc's text cannot be made read-only again");
 	locks.half = false;
