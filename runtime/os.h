@@ -40,6 +40,8 @@ struct os_range {
 };
 long os_madvise_ranges(const struct os_range *v, uint32_t n, int advice); /* bytes done, in order, or -errno */
 int os_mprotect(void *p, size_t size, int prot);
+/* Writes a byte to n places that are not writable. False: there is no /proc, or it does not let us; some may be written. */
+bool os_poke(const uintptr_t *at, size_t n, uint8_t byte);
 
 /* Gives the calling kernel thread its pointer to m (GS base), timer slack and alternate signal stack. */
 void os_thread_init(struct m *m);

@@ -33,6 +33,16 @@ static struct {
 	bool out, half; /* half: being written */
 } locks;
 
+/* Writable text counts as data, and the program may have used up what it may have of that (RLIMIT_DATA). */
+static bool write_by_file(bool out)
+{
+	bool done = !out && os_poke(locks.at, locks.n, LOCK_PREFIX);
+	if (done)
+		locks.out = false;
+	locks.half = false;
+	return done;
+}
+
 /* False: the text cannot be written. */
 static bool write_all(bool out)
 {
@@ -41,7 +51,7 @@ static bool write_all(bool out)
 	locks.half = true;
 	if (os_mprotect(text, size, locks.prot | WRITABLE)) {
 		os_mprotect(text, size, locks.prot); /* of several mappings the first may have become so */
-		return locks.half = false;
+		return write_by_file(out);
 	}
 	for (size_t i = 0; i < locks.n; i++)
 		*(volatile uint8_t *)locks.at[i] = out ? DS_PREFIX : LOCK_PREFIX;
@@ -57,10 +67,12 @@ static bool write_all(bool out)
 void smplocks_follow(void)
 {
 	bool out = one_p && !locks.why;
-	if (locks.out == out || !locks.n || write_all(out))
+	if (locks.out == out || !locks.n)
 		return;
-	if (locks.out)
-		throw("libc's lock prefixes cannot be put back: mprotect fails");
+	if (write_all(out))
+		return;
+	if (!out)
+		throw("libc's lock prefixes cannot be put back: its text cannot be written any more");
 	locks.why = "mprotect";
 }
 

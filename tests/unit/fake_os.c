@@ -239,6 +239,13 @@ int os_mprotect(void *p, size_t size, int prot)
 	return 0;
 }
 
+bool os_poke(const uintptr_t *at, size_t n, uint8_t byte)
+{
+	for (size_t i = 0; i < n && fake.poke_works; i++)
+		*(uint8_t *)at[i] = byte;
+	return fake.poke_works;
+}
+
 bool os_is_shared_memory(uintptr_t addr)
 {
 	(void)addr;

@@ -97,5 +97,16 @@ START_TEST(nothing_is_changed_where_text_cannot_be_written)
 }
 END_TEST
 
+/* The program has used up its RLIMIT_DATA meanwhile. */
+START_TEST(back_where_text_cannot_become_writable)
+{
+	with(1);
+	ck_assert(out());
+	fake.mprotect_fails = fake.poke_works = true;
+	smplocks_keep("a test");
+	ck_assert(!out());
+}
+END_TEST
+
 UNIT_MAIN("lock prefixes", out_with_one_p, left_with_two, back_for_shared_memory_and_for_good, follows_gomaxprocs,
-	  nothing_is_changed_where_text_cannot_be_written)
+	  back_where_text_cannot_become_writable, nothing_is_changed_where_text_cannot_be_written)
