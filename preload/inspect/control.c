@@ -237,7 +237,10 @@ static bool ask(const struct target *t, struct control *c, pid_t tid)
 {
 	if (write_request(t, c) && (ring(t->pid, tid, load_rlx(&c->token)) || errno != EPERM))
 		return true;
-	fail("process %d: it cannot be asked: %s", (int)t->pid, strerror(errno));
+	if (errno == ESRCH)
+		fail("process %d: it has ended", (int)t->pid);
+	else
+		fail("process %d: it cannot be asked: %s", (int)t->pid, strerror(errno));
 	return false;
 }
 
