@@ -18,6 +18,7 @@ int os_futex_sleep(_Atomic uint32_t *addr, uint32_t val, int64_t ns);
 void os_futex_wake(_Atomic uint32_t *addr, int n);
 void os_futex_wake_shared(uintptr_t addr, int n); /* also wakes other processes */
 
+void os_timer_slack(int64_t ns); /* of the calling kernel thread: how late sleeps may end; 0: as when it began */
 void os_usleep(int64_t ns);
 void os_osyield(void);
 

@@ -11,6 +11,7 @@
 #include <asm/unistd.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/time.h>
 
@@ -54,6 +55,11 @@ int os_futex_sleep(_Atomic uint32_t *addr, uint32_t val, int64_t ns)
 {
 	struct __kernel_timespec ts;
 	return (int)sys4(__NR_futex, addr, FUTEX_WAIT_PRIVATE, val, timespec_of(ns, &ts));
+}
+
+void os_timer_slack(int64_t ns)
+{
+	sys5(__NR_prctl, PR_SET_TIMERSLACK, ns, 0, 0, 0);
 }
 
 void os_futex_wake(_Atomic uint32_t *addr, int n)

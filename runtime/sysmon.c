@@ -19,6 +19,7 @@
 #define OFTEN_PER_MSEC 2
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
 #define MAX_DELAY (10 * NSEC_PER_MSEC)
+#define LATE (2 * NSEC_PER_MSEC) /* what a look that is not for a deadline may be late */
 #define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
 #define SLICE (10 * NSEC_PER_MSEC)
 #define SHORT_SLICE (SLICE / 4) /* where G after G uses up its slice: about the kernel's */
@@ -396,13 +397,32 @@ static void chaos(int64_t now)
 		target = 1 + (int)(m_fastrand(&sysmon_m) % (uint32_t)(2 * first));
 }
 
+/* A look of its own costs the thread that computes 15 to 20 µs here: an interrupt, the next one set up, two switches of kernel
+ * threads. The kernel's tick, every 4 ms in Debian, interrupts it anyway: a look that may be late comes with that. */
+static void may_be_late(bool yes)
+{
+	static bool may;
+	if (yes == may)
+		return;
+	may = yes;
+	os_timer_slack(yes ? LATE : 0);
+}
+
+static bool is_for_a_deadline(int64_t delay, int64_t now)
+{
+	int64_t next = timers_next(), cpu = load_rlx(&sched.cpulook), until = now + delay + LATE;
+	return (next && next < until) || (cpu && cpu < until);
+}
+
 _Noreturn void sysmon(void)
 {
 	int64_t delay = MIN_DELAY, now = os_nanotime(), last_trace = now, last_try = now;
 	struct pace pace = { .since = now };
 	int idle = 0; /* looks in a row that found nothing to do */
+	may_be_late(false); /* in the child of a fork */
 	for (;;) {
 		delay = next_delay(delay, idle, pace.often, now);
+		may_be_late(delay >= SLICE / 4 && !is_for_a_deadline(delay, now));
 		note_sleep(&sched.sysmonnote, delay);
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
@@ -413,7 +433,10 @@ _Noreturn void sysmon(void)
 			now = os_nanotime();
 			idle = 0;
 		}
-		start_new_ms();
+		if (unlikely(load_rlx(&sched.newm))) {
+			may_be_late(false); /* they inherit it */
+			start_new_ms();
+		}
 		bool acted = control_work(now);
 		acted |= retake(now);
 		retry_calls(&last_try, now);

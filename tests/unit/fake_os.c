@@ -239,6 +239,11 @@ int os_mprotect(void *p, size_t size, int prot)
 	return 0;
 }
 
+void os_timer_slack(int64_t ns)
+{
+	(void)ns;
+}
+
 bool os_poke(const uintptr_t *at, size_t n, uint8_t byte)
 {
 	for (size_t i = 0; i < n && fake.poke_works; i++)
