@@ -56,7 +56,7 @@ static long map_over_stack(struct regs *r)
 }
 
 /* Many pages are filled or given back in milliseconds: the P is not held up meanwhile. */
-static long of_size(const struct regs *r)
+long shim_much_memory(struct regs *r)
 {
 	if (A2(r) < MUCH)
 		return shim_raw(r);
@@ -86,7 +86,7 @@ long shim_mmap(struct regs *r)
 	if (A4(r) & MAP_FIXED && stack_contains(A1(r)))
 		return map_over_stack(r);
 	if (!is_stack_request(r))
-		return A4(r) & MAP_POPULATE ? of_size(r) : shim_raw(r);
+		return A4(r) & MAP_POPULATE ? shim_much_memory(r) : shim_raw(r);
 	long ret = map_stack(r);
 	if (unlikely(ret == -ENOMEM)) {
 		/* Threads that were made before may only wait for this P to end and give theirs back: natively they run
@@ -105,7 +105,7 @@ long shim_munmap(struct regs *r)
 		stack_free(A1(r), align_up(A2(r), PAGE));
 		return 0;
 	}
-	return of_size(r);
+	return shim_much_memory(r);
 }
 
 long shim_mprotect(struct regs *r)
@@ -135,5 +135,5 @@ long shim_madvise(struct regs *r)
 {
 	if (is_own_dead_stack(r))
 		return 0;
-	return of_size(r);
+	return shim_much_memory(r);
 }

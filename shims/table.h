@@ -30,6 +30,9 @@ SYSCALL(__NR_munmap, shim_munmap)
 SYSCALL(__NR_mprotect, shim_mprotect)
 SYSCALL(__NR_madvise, shim_madvise)
 SYSCALL(__NR_shmat, shim_shmat)
+SYSCALL(__NR_mremap, shim_much_memory)
+SYSCALL(__NR_mlock, shim_much_memory)
+SYSCALL(__NR_mlock2, shim_much_memory)
 
 /* waiting and time */
 SYSCALL(__NR_futex, shim_futex)
