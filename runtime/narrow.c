@@ -8,8 +8,8 @@
  * one might have taken: a G that waits in the ring or in the global queue, one in runnext that was there at the look before,
  * and no switch since; or anything that needs somebody who watches: descriptors, a deadline that comes, a tool, a bound.
  *
- * Either change stops the program for some 50 to 100 µs, and waits for the G that runs. One that cannot be stopped for long, in a
- * page fault from a slow disk, holds up those that become runnable meanwhile, as with GOMAXPROCS=1: the code that it
+ * Either change stops the program for a fifth of a millisecond (0.11 to 0.26 measured), and waits for the G that runs. One that
+ * cannot be stopped for long, in a page fault from a slow disk, holds up those that become runnable meanwhile, as with GOMAXPROCS=1: the code that it
  * goes back to relies on there being one P. What was taken away in vain is left alone for twice as long each time.
  * GOMAXPROCS stays what it was for all who ask (sched.gomaxprocs); how many are in use is sched.nprocs.
  */
