@@ -9,9 +9,9 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define SIZE (128UL << 20)
+#define SIZE (512UL << 20) /* to give it back takes several of the kernel's slices, should it share a CPU */
 #define ROUNDS 20
-#define BESIDE 5 /* more than what may happen just before and behind the call */
+#define BESIDE 3 /* a call that holds up all others sees one: just before it or behind */
 
 static sem_t ping, pong;
 static atomic_int woken, stop;
