@@ -136,6 +136,8 @@ struct g {
 	uint64_t switches;
 	uint64_t migrations;
 	struct p *lastp;
+	uintptr_t place;	/* where it was at the last look, see preempt.c */
+	_Atomic uint32_t stays; /* looks in a row that found it near that; never reset, the first look at another thread does it */
 	_Atomic uint64_t retaken; /* when its P was last taken, or tried to be, during a system call */
 	uint32_t slot;
 	int policy, priority, nice; /* recorded, not applied */
@@ -446,6 +448,8 @@ void sysmon_wake(void);
 bool preempt_one(struct p *pp);
 bool p_retake(struct p *pp, enum pstatus to);
 void preempt_park(void); /* from the signal handler, on the G's stack */
+void preempt_note_place(struct g *g, uintptr_t ip); /* at each look at what it does */
+bool preempt_stays(const struct g *g);		    /* it was found at one place several times; from anywhere */
 extern int preempt_signal;
 
 /* m.c */

@@ -112,10 +112,12 @@ static void preempted(void)
 /* See preempt.c. c is the program's context. */
 static void look_for_spinning(struct m *m, const struct kuc *c)
 {
+	struct g *g = m->curg;
 	store_rlx(&m->look, 0);
+	preempt_note_place(g, c->ip);
 	if (!arch_at_pause(c))
 		return;
-	store_rlx(&m->curg->preempt, 1);
+	store_rlx(&g->preempt, 1);
 	m->p->nspun++;
 	m->p->npassed = PASS_MAX; /* the first in the queue may be what it spins for */
 }

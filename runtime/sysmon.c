@@ -22,7 +22,7 @@
 #define LATE (2 * NSEC_PER_MSEC) /* what a look that is not for a deadline may be late */
 #define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
 #define SLICE (10 * NSEC_PER_MSEC)
-#define SHORT_SLICE (SLICE / 4) /* where G after G uses up its slice: about the kernel's */
+#define SHORT_SLICE (SLICE / 4) /* of what may be spinning, where G after G uses up its slice: about the kernel's */
 #define SHORT_AFTER 4
 #define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
@@ -57,11 +57,19 @@ static bool woken_waits(struct p *pp)
 	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
 }
 
-/* Has the G on pp had its share? When several in a row have used up theirs, they may all be spinning for what another is to
- * do (redis' I/O threads do so): then each gets less. */
+/* Several in a row have used up their slices, and the one that runs is found at one place all the time: they may be spinning for
+ * what another is to do (redis' I/O threads do so). */
+static bool may_all_spin(struct p *pp)
+{
+	struct m *m = pp->m;
+	struct g *g = m ? m->curg : NULL;
+	return pp->sysmon_inarow >= SHORT_AFTER && g && preempt_stays(g);
+}
+
+/* Has the G on pp had its share? */
 static bool slice_over(struct p *pp, int64_t now)
 {
-	int64_t ran = now - pp->sysmon_schedwhen, slice = pp->sysmon_inarow < SHORT_AFTER ? SLICE : SHORT_SLICE;
+	int64_t ran = now - pp->sysmon_schedwhen, slice = may_all_spin(pp) ? SHORT_SLICE : SLICE;
 	return (ran >= slice && others_wait(pp)) || (ran >= WAKE_SLICE && timer_due(now));
 }
 

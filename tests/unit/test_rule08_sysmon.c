@@ -240,6 +240,8 @@ START_TEST(a_new_slice_has_its_own_10_ms)
 }
 END_TEST
 
+static uintptr_t stride; /* how far from one another looks find a G */
+
 /* Runs for so long; a G gives way when it is told to, or (every) after each ms. How many were told to. */
 static uint64_t told_in(int ms, bool every)
 {
@@ -247,6 +249,7 @@ static uint64_t told_in(int ms, bool every)
 	for (int i = 0; i < ms; i++) {
 		fake_until(fake.now + MSEC);
 		struct g *g = unit_curg(0);
+		preempt_note_place(g, 0x1000 + (uintptr_t)i % 2 * stride);
 		if (!every && !load_rlx(&g->preempt))
 			continue;
 		fake_call(g, unit_yield, NULL);
@@ -255,15 +258,41 @@ static uint64_t told_in(int ms, bool every)
 	return allp[0].npreempt - before;
 }
 
-START_TEST(slices_are_shorter_while_all_are_used_up)
+START_TEST(slices_are_shorter_while_all_are_used_up_at_one_place)
 {
 	with_sysmon(1);
+	stride = 1023;
 	for (int i = 0; i < 4; i++)
 		runq_put(&allp[0], used_up(), false);
 	told_in(60, false);
 	ck_assert_uint_ge(told_in(100, false), 18);
 	told_in(10, true);
 	ck_assert_uint_le(told_in(30, false), 3);
+}
+END_TEST
+
+START_TEST(but_not_of_those_that_move_about)
+{
+	with_sysmon(1);
+	stride = 1024;
+	for (int i = 0; i < 4; i++)
+		runq_put(&allp[0], used_up(), false);
+	told_in(60, false);
+	ck_assert_uint_le(told_in(100, false), 10);
+}
+END_TEST
+
+START_TEST(it_stays_after_four_looks_in_a_row)
+{
+	fake_start(1);
+	preempt_note_place(main_g, 5000);
+	for (int i = 0; i < 4; i++) {
+		ck_assert(!preempt_stays(main_g));
+		preempt_note_place(main_g, i % 2 ? 5000 : 3977);
+	}
+	ck_assert(preempt_stays(main_g));
+	preempt_note_place(main_g, 5000 + 1024);
+	ck_assert(!preempt_stays(main_g));
 }
 END_TEST
 
@@ -424,7 +453,8 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  a_pair_on_one_slice_is_preempted, a_g_that_computes_gives_way_to_one_that_was_woken,
 	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
 	  a_new_slice_has_its_own_10_ms,
-	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up, it_wakes_up_when_a_p_is_used_again,
+	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place, but_not_of_those_that_move_about,
+	  it_stays_after_four_looks_in_a_row, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
 	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)
