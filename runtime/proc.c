@@ -198,6 +198,12 @@ static bool polled_elsewhere(void)
 	return load_rlx(&sched.sysmonfast) && atomic_load(&sched.npidle) < (uint32_t)sched.nprocs;
 }
 
+/* Something else that this M can do for those that run; then it looks again. */
+static bool help_others(struct m *m)
+{
+	return unlikely(stack_ahead_wanted()) && m->spinning && spin_allowed() && !load_rlx(&m->p->stop) && stack_make_ahead();
+}
+
 static struct g *findrunnable(bool *inherit)
 {
 	struct m *m = getm();
@@ -207,6 +213,10 @@ static struct g *findrunnable(bool *inherit)
 		if (g)
 			return g;
 		m->ticks = 0;
+		if (help_others(m)) {
+			spun = false;
+			continue;
+		}
 		if (!spun && spin_idly(m)) {
 			spun = true;
 			continue;

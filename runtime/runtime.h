@@ -374,6 +374,7 @@ bool procs_use_step(int n, int64_t now);
 void stopp(void);
 
 /* spin.c: M's that look on for a moment before they sleep */
+bool spin_allowed(void);
 void spin_idle(void);
 void spin_woken(void);
 bool spin_idly(struct m *m);
@@ -490,6 +491,8 @@ bool stack_is_cooling(void);
 void stack_tick(int64_t now);
 void stack_lock(void);
 void stack_unlock(void);
+bool stack_ahead_wanted(void);
+bool stack_make_ahead(void);
 
 /* futex.c */
 long futex_wait(struct g *g, uintptr_t addr, uint32_t val, uint32_t bitset, int64_t deadline); /* deadline: monotonic ns, 0 none */

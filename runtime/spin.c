@@ -28,7 +28,7 @@ static void change_credit(int32_t by)
 }
 
 /* Each P has a CPU, and there are several. */
-static bool may_spin(void)
+bool spin_allowed(void)
 {
 	return sched.nprocs > 1 && sched.nprocs <= rt_opt.cpus;
 }
@@ -36,7 +36,7 @@ static bool may_spin(void)
 /* An M goes to sleep. */
 void spin_idle(void)
 {
-	if (!may_spin())
+	if (!spin_allowed())
 		return;
 	store_rlx(&idle_since, os_nanotime());
 	change_credit(-1);
@@ -45,7 +45,7 @@ void spin_idle(void)
 /* An M is woken for a G. */
 void spin_woken(void)
 {
-	if (may_spin() && os_nanotime() - load_rlx(&idle_since) < SHORT_IDLE)
+	if (spin_allowed() && os_nanotime() - load_rlx(&idle_since) < SHORT_IDLE)
 		change_credit(2);
 }
 
@@ -79,7 +79,7 @@ bool spin_idly(struct m *m)
 	if (timer && timer < end) /* it wakes itself */
 		return false;
 	for (int i = 1; i < LOOKS_MAX && now < end; i++) {
-		if (in_sight(pp, &next))
+		if (in_sight(pp, &next) || stack_ahead_wanted())
 			return true;
 		arch_pause();
 		if (i % LOOKS_PER_CLOCK)

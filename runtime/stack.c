@@ -10,7 +10,8 @@
  *     dirty   as the thread left it. Few, bounded in address space, for the memory they may hold is not known.
  *     cooling the same, for a tenth of a second or two: where many threads end, new ones often follow. sysmon sees to those
  *             that nobody took in that time.
- *     warm    all but the top KEEP bytes is dropped; who takes it zeroes those by hand: no page fault.
+ *     warm    all but the top KEEP bytes is dropped; who takes it zeroes those by hand: no page fault. Some were made ready
+ *             ahead of need and are zero (stackahead.c).
  *     clean   nothing is in memory. Neighbours are dropped in one call.
  *
  * To take a dirty one costs 0.8 µs, a warm one 0.3 µs, a clean one two page faults.
@@ -27,18 +28,12 @@
 #define MAX_REGION (64ULL << 30)
 #define MIN_SLOTS 4
 
-#define KEEP (2 * PAGE) /* glibc's descriptor, thread-local storage, and the frames of a simple thread */
 #define DIRTY_MAX 32
 #define DIRTY_BYTES (128UL << 20)
 #define WARM_MAX 1024
 #define COOLING_MAX 16384
 #define COOLING_PERIOD (100 * NSEC_PER_MSEC)
 #define COOLING_BATCH 256
-
-struct freed {
-	struct region *r;
-	uint32_t i;
-};
 
 static struct lock stack_lk = LOCK_INIT(RankStack);
 static struct region regions[MAX_REGIONS]; /* ascending in time, never removed; bounds are read without the lock */
@@ -130,7 +125,7 @@ static struct region *region_new_locked(size_t size)
 	r->lo = region_start((uintptr_t)p, size);
 	r->hi = r->lo + count * size;
 	r->size = size;
-	r->used = 0;
+	r->used = r->guard = 0;
 	r->nslots = (uint32_t)count;
 	r->cooling = r->warm = r->clean = NONE;
 	r->slots = (struct slot *)r->hi;
@@ -180,8 +175,6 @@ static bool take_dirty_locked(size_t size, struct freed *f)
 	return false;
 }
 
-enum stage { Dirty, Warm, Clean, Untouched, Nothing };
-
 /* One that has memory. */
 static enum stage take_used_locked(size_t size, struct freed *f)
 {
@@ -199,13 +192,9 @@ static enum stage take_used_locked(size_t size, struct freed *f)
 	return Nothing;
 }
 
-static enum stage take_locked(size_t size, struct freed *f)
+/* One that has none. */
+enum stage stack_take_cold_locked(size_t size, struct freed *f)
 {
-	if (take_dirty_locked(size, f))
-		return Dirty;
-	enum stage used = take_used_locked(size, f);
-	if (used != Nothing)
-		return used;
 	for (uint32_t k = load_rlx(&nregions); k > 0; k--) {
 		f->r = &regions[k - 1];
 		if (f->r->size != size)
@@ -217,6 +206,19 @@ static enum stage take_locked(size_t size, struct freed *f)
 			return Untouched;
 		}
 	}
+	return Nothing;
+}
+
+static enum stage take_locked(size_t size, struct freed *f)
+{
+	if (take_dirty_locked(size, f))
+		return Dirty;
+	enum stage stage = take_used_locked(size, f);
+	if (stage != Nothing)
+		return stage;
+	stage = stack_take_cold_locked(size, f);
+	if (stage != Nothing)
+		return stage;
 	f->r = region_new_locked(size);
 	if (!f->r)
 		return Nothing;
@@ -224,10 +226,11 @@ static enum stage take_locked(size_t size, struct freed *f)
 	return Untouched;
 }
 
-uint32_t stack_take_ahead(struct region *r, uint32_t max, uint32_t *first)
+uint32_t stack_take_ahead(struct region *r, uint32_t guard, uint32_t max, uint32_t *first)
 {
 	lock(&stack_lk);
 	uint32_t n = r->nslots - r->used;
+	r->guard = guard;
 	r->ahead = 2 * r->ahead + 1 < max ? 2 * r->ahead + 1 : max;
 	if (n > r->ahead)
 		n = r->ahead;
@@ -270,18 +273,39 @@ void *stack_alloc(size_t size)
 	struct freed f;
 	lock(&stack_lk);
 	enum stage stage = take_locked(size, &f);
+	bool blank = stage == Warm && f.r->slots[f.i].flags & Blank;
+	if (blank || stage == Clean || stage == Untouched)
+		stack_count_cold_locked(size, blank);
 	unlock(&stack_lk);
 	if (stage == Nothing)
 		return NULL;
 	if (stage == Dirty)
 		cool(&f);
-	if (stage == Dirty || stage == Warm)
+	if (stage == Dirty || (stage == Warm && !blank))
 		zero_top(&f);
 	f.r->slots[f.i].flags = stage == Untouched ? Closed | Fresh : Closed;
 	return (void *)slot_lo(f.r, f.i);
 }
 
 /* --- giving one back --- */
+
+void stack_give_clean_locked(const struct freed *f)
+{
+	push_locked(f->r, &f->r->clean, f->i);
+}
+
+void stack_give_warm_locked(const struct freed *f)
+{
+	push_locked(f->r, &f->r->warm, f->i);
+}
+
+/* Is there room for n more that are warm? They count from now on. */
+bool stack_keeps_warm_locked(uint32_t n)
+{
+	bool keep = nwarm + n <= WARM_MAX;
+	nwarm += keep ? n : 0;
+	return keep;
+}
 
 /* Drops all pages; one call for slots that lie side by side. Guards stay. */
 static void clean(const struct freed *f, uint32_t n)
@@ -303,7 +327,10 @@ static void settle(const struct freed *f, uint32_t n, bool keep_warm)
 		clean(f, n);
 	lock(&stack_lk);
 	for (uint32_t i = 0; i < n; i++)
-		push_locked(f[i].r, keep_warm ? &f[i].r->warm : &f[i].r->clean, f[i].i);
+		if (keep_warm)
+			stack_give_warm_locked(&f[i]);
+		else
+			stack_give_clean_locked(&f[i]);
 	unlock(&stack_lk);
 }
 
@@ -323,13 +350,6 @@ static uint32_t move_dirty_locked(struct freed *batch)
 	return later ? 0 : n;
 }
 
-static bool keeps_warm_locked(uint32_t n)
-{
-	bool keep = nwarm + n <= WARM_MAX;
-	nwarm += keep ? n : 0;
-	return keep;
-}
-
 static void slot_free(struct region *r, uint32_t i)
 {
 	struct slot *s = &r->slots[i];
@@ -342,7 +362,7 @@ static void slot_free(struct region *r, uint32_t i)
 	lock(&stack_lk);
 	if (ndirty == DIRTY_MAX || (ndirty && (ndirty + 1) * r->size > DIRTY_BYTES)) {
 		n = move_dirty_locked(batch);
-		keep_warm = n && keeps_warm_locked(n);
+		keep_warm = n && stack_keeps_warm_locked(n);
 	}
 	dirty[ndirty++] = (struct freed){ r, i };
 	unlock(&stack_lk);
@@ -375,7 +395,7 @@ void stack_tick(int64_t now)
 		for (uint32_t i; n < COOLING_BATCH && n < todo && pop_cooling_locked(&regions[k - 1], &i); n++)
 			batch[COOLING_BATCH - 1 - n] = (struct freed){ &regions[k - 1], i };
 	todo = n ? todo - n : 0;
-	bool keep_warm = n && keeps_warm_locked(n);
+	bool keep_warm = n && stack_keeps_warm_locked(n);
 	unlock(&stack_lk);
 	if (n)
 		settle(&batch[COOLING_BATCH - n], n, keep_warm);

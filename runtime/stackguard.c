@@ -5,7 +5,7 @@
  * guard for each: a stack that is used for the first time gets its guard together with some that come after it, in one
  * call (process_madvise on oneself, Linux 6.15), which costs a third per guard. How many grows with the number in use.
  * What the program maps over a part of a stack changes the same books (stack_renew), or ends them (stack_foreign).
- * Touching the tops of those stacks in the same way was tried: it costs what the page faults cost.
+ * Touching the tops of those stacks in the same way was tried: it costs what the page faults cost. See stackahead.c.
  */
 #include "stackimpl.h"
 #include <asm/errno.h>
@@ -43,7 +43,7 @@ static int guard_clear(uintptr_t addr, size_t size)
 static int guard_first(struct region *r, uint32_t i, size_t size)
 {
 	struct os_range v[1 + AHEAD] = { { (void *)slot_lo(r, i), size } };
-	uint32_t first, n = stack_take_ahead(r, AHEAD, &first);
+	uint32_t first, n = stack_take_ahead(r, (uint32_t)(size / PAGE), AHEAD, &first);
 	for (uint32_t k = 0; k < n; k++)
 		v[1 + k] = (struct os_range){ (void *)slot_lo(r, first + k), size };
 	long done = os_madvise_ranges(v, n + 1, MADV_GUARD_INSTALL);
@@ -58,7 +58,7 @@ static int guard_first(struct region *r, uint32_t i, size_t size)
 }
 
 /* Makes [lo, lo+size) of a slot its guard, and nothing else. */
-static int guard_resize(struct region *r, uint32_t i, size_t size)
+int guard_resize(struct region *r, uint32_t i, size_t size)
 {
 	struct slot *s = &r->slots[i];
 	uintptr_t lo = slot_lo(r, i);

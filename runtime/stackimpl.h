@@ -13,6 +13,7 @@ enum slotflag {
 	Protected = 4, /* mprotect was used */
 	Fresh = 8,     /* never had a guard */
 	Foreign = 16,  /* the program mapped something else over a part of it */
+	Blank = 32,    /* free and warm, but zero: made ready ahead of need */
 };
 
 /* Belongs to whoever has the stack; while it is free, to the lock. */
@@ -30,8 +31,19 @@ struct region {
 	uint32_t nslots;
 	uint32_t cooling, warm, clean; /* free slots */
 	uint32_t ahead;	    /* how many were last made ready at a time */
+	uint32_t guard;	    /* pages of the guard that was last made first; for those to come */
 	struct slot *slots;
 };
+
+struct freed {
+	struct region *r;
+	uint32_t i;
+};
+
+/* What the slot was that somebody takes. */
+enum stage { Dirty, Warm, Clean, Untouched, Nothing };
+
+#define KEEP (2 * PAGE) /* glibc's descriptor, thread-local storage, and the frames of a simple thread */
 
 static inline uint32_t slot_of(const struct region *r, uintptr_t addr)
 {
@@ -45,11 +57,19 @@ static inline uintptr_t slot_lo(const struct region *r, uint32_t i)
 
 /* stack.c */
 struct region *stack_region(uintptr_t addr);
-uint32_t stack_take_ahead(struct region *r, uint32_t max, uint32_t *first); /* fresh slots, to be made ready */
+uint32_t stack_take_ahead(struct region *r, uint32_t guard, uint32_t max, uint32_t *first); /* fresh slots, to be made ready */
 void stack_give_ahead(struct region *r, uint32_t first, uint32_t n);
+enum stage stack_take_cold_locked(size_t size, struct freed *f);
+void stack_give_clean_locked(const struct freed *f);
+void stack_give_warm_locked(const struct freed *f); /* counted by stack_keeps_warm_locked */
+bool stack_keeps_warm_locked(uint32_t n);
+
+/* stackahead.c */
+void stack_count_cold_locked(size_t size, bool blank);
 
 /* stackguard.c */
 int guard_set(uintptr_t addr, size_t size);
+int guard_resize(struct region *r, uint32_t i, size_t size);
 bool slot_unprotect(struct region *r, uint32_t i);
 
 #endif

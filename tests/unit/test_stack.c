@@ -3,6 +3,7 @@
 #include <asm/errno.h>
 #include <linux/mman.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -226,6 +227,155 @@ START_TEST(a_stack_may_be_unmapped_in_parts)
 }
 END_TEST
 
+/* --- made ready ahead --- */
+
+/* Takes n, a microsecond apart. */
+static void burst(int n, size_t size)
+{
+	for (int i = 0; i < n; i++) {
+		get(size);
+		fake.now += USEC;
+	}
+}
+
+static int make_ahead(void)
+{
+	int n = 0;
+	while (stack_make_ahead())
+		n++;
+	return n;
+}
+
+static bool in_memory(const char *page)
+{
+	unsigned char yes = 0;
+	ck_assert_int_eq(mincore((void *)page, PAGE, &yes), 0);
+	return yes & 1;
+}
+
+START_TEST(none_is_made_ready_without_a_burst)
+{
+	fake_start(2);
+	ck_assert(!stack_ahead_wanted());
+	ck_assert_int_eq(make_ahead(), 0);
+	burst(7, SIZE);
+	ck_assert(!stack_ahead_wanted());
+	ck_assert_int_eq(make_ahead(), 0);
+	for (int i = 0; i < 100; i++) { /* slowly */
+		get(SIZE);
+		fake.now += MSEC;
+	}
+	ck_assert_int_eq(make_ahead(), 0);
+	burst(100, SIZE);
+	fake.now += MSEC; /* it is over */
+	ck_assert_int_eq(make_ahead(), 0);
+	ck_assert(!stack_ahead_wanted());
+}
+END_TEST
+
+START_TEST(how_many_are_made_ready)
+{
+	fake_start(2);
+	burst(9, SIZE);
+	ck_assert(stack_ahead_wanted());
+	ck_assert_int_eq(make_ahead(), 1);
+	ck_assert(!stack_ahead_wanted());
+	burst(8, SIZE); /* the first of these is that one */
+	ck_assert_int_eq(make_ahead(), 2);
+	burst(2200, SIZE);
+	ck_assert_int_eq(make_ahead(), 32);
+	burst(1, SIZE);
+	ck_assert_int_eq(make_ahead(), 1);
+}
+END_TEST
+
+START_TEST(what_is_made_ready_is_taken_next)
+{
+	fake_start(2);
+	burst(100, SIZE);
+	ck_assert_int_eq(make_ahead(), 12);
+	int guards = fake.madvises[MADV_GUARD_INSTALL];
+	for (int i = 0; i < 12; i++) {
+		char *p = get(SIZE);
+		ck_assert(in_memory(p + SIZE - PAGE));
+		ck_assert(in_memory(p + SIZE - 2 * PAGE));
+		ck_assert(!in_memory(p + SIZE - 3 * PAGE));
+		check_zero(p, SIZE);
+	}
+	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], guards);
+	char *p = get(SIZE);
+	ck_assert(!in_memory(p + SIZE - PAGE));
+}
+END_TEST
+
+/* Only what was made ready is taken for zero, and only once. */
+START_TEST(what_was_ready_and_used_is_zeroed)
+{
+	enum { N = 200 };
+	char *p[N];
+	fake_start(2);
+	burst(100, SIZE);
+	make_ahead();
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < N; i++) {
+			p[i] = get(SIZE);
+			check_zero(p[i], SIZE);
+			dirty(p[i], SIZE);
+		}
+		make_ahead();
+		for (int i = 0; i < N; i++)
+			stack_free((uintptr_t)p[i], SIZE);
+	}
+}
+END_TEST
+
+START_TEST(a_burst_has_one_size)
+{
+	fake_start(2);
+	for (int i = 0; i < 200; i++) {
+		burst(1, SIZE);
+		burst(1, 2 * SIZE);
+	}
+	ck_assert_int_eq(make_ahead(), 0);
+	burst(80, SIZE);
+	ck_assert_int_gt(make_ahead(), 5);
+	char *p = get(2 * SIZE);
+	ck_assert(!in_memory(p + 2 * SIZE - PAGE));
+}
+END_TEST
+
+/* Guards that leave no room for what would be touched. */
+START_TEST(no_guard_is_touched)
+{
+	enum { SMALL = 4 * PAGE };
+	fake_start(2);
+	for (int i = 0; i < 100; i++) {
+		get_guarded(SMALL, 3 * PAGE);
+		fake.now += USEC;
+	}
+	ck_assert_int_eq(make_ahead(), 0);
+	get_guarded(SMALL, 3 * PAGE);
+}
+END_TEST
+
+/* What nobody takes is not the beginning of more: it is warm, and of those there are never more than 1024. */
+START_TEST(bursts_that_end_do_not_add_up)
+{
+	fake_start(2);
+	for (int i = 0; i < 50; i++) {
+		burst(400, SIZE << i % 3);
+		make_ahead();
+		fake.now += MSEC;
+	}
+	burst(400, SIZE);
+	int n = make_ahead();
+	ck_assert_int_le(n, 32);
+	burst(n + 3 * 32, SIZE);
+	char *p = get(SIZE);
+	ck_assert(!in_memory(p + SIZE - PAGE));
+}
+END_TEST
+
 /* --- guards --- */
 
 START_TEST(a_guard_costs_no_map_entry)
@@ -353,6 +503,8 @@ UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_z
 	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
 	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
+	  none_is_made_ready_without_a_burst, how_many_are_made_ready, what_is_made_ready_is_taken_next,
+	  what_was_ready_and_used_is_zeroed, a_burst_has_one_size, no_guard_is_touched, bursts_that_end_do_not_add_up,
 	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
 	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
 	  guards_are_made_ahead, a_guard_made_ahead_may_be_the_wrong_one, without_ranges_each_guard_is_made_by_itself,
