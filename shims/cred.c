@@ -19,6 +19,7 @@
 #include <linux/securebits.h>
 
 #define SIGSETXID 33
+#define IOPRIO_WHO_PROCESS 1 /* linux/ioprio.h has no name for it */
 
 /* A change that glibc spreads: from the first signal until its caller's own call. */
 static struct lock epoch_lock = LOCK_INIT(RankSignal);
@@ -114,9 +115,36 @@ long shim_wire_namespace(struct regs *r)
 	return wired(r, "namespace");
 }
 
+/* The G that an I/O priority is asked of or set for; NULL: no thread of ours. */
+static struct g *io_thread(struct regs *r)
+{
+	uint32_t id = (uint32_t)A2(r);
+	if ((int)A1(r) != IOPRIO_WHO_PROCESS)
+		return NULL;
+	return id ? g_by_tid(id) : getg();
+}
+
+/* Another's can be set where it has a kernel thread of its own; else the kernel finds no such thread. */
 long shim_wire_ioprio(struct regs *r)
 {
-	return A2(r) == 0 ? wired(r, "I/O priority") : shim_raw(r);
+	struct g *g = io_thread(r);
+	if (!g)
+		return shim_raw(r);
+	if (g == getg())
+		shim_wire("I/O priority");
+	else if (!g->lockedm)
+		return -ESRCH;
+	return sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, g == getg() ? 0 : g->lockedm->procid, A3(r));
+}
+
+long shim_ioprio_get(struct regs *r)
+{
+	struct g *g = io_thread(r);
+	if (!g)
+		return shim_raw(r);
+	if (g != getg() && !g->lockedm)
+		return 0; /* IOPRIO_CLASS_NONE, as for a thread that has set none */
+	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : g->lockedm->procid);
 }
 
 /* --- what confines a thread, and those that it makes --- */
