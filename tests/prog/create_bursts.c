@@ -6,7 +6,7 @@
 
 #define MAKERS 3
 #define ROUNDS 4
-#define BURST 150
+#define BURST 300
 
 static __thread char zeroes[1024];
 static __thread long value = 7;
@@ -83,7 +83,7 @@ static void *maker(void *arg)
 {
     uint32_t state = (uint32_t)(uintptr_t)arg * 7919;
     for (int round = 0; round < ROUNDS; round++) {
-        size_t stack = round == 0 ? 8u << 20 : (64u << 10) << random_next(&state) % 6;
+        size_t stack = (64u << 10) << random_next(&state) % 6;
         make_burst(stack, BURST, (int)(random_next(&state) % BURST));
     }
     return NULL;
@@ -92,11 +92,14 @@ static void *maker(void *arg)
 int main(void)
 {
     pthread_t makers[MAKERS];
+    /* By one thread, and of another size each time, so that no stack was in use before. */
+    for (int round = 0; round < ROUNDS; round++)
+        make_burst((8u << 20) >> round, BURST, BURST / 2 + round);
     for (uintptr_t i = 0; i < MAKERS; i++)
         makers[i] = start(maker, (void *)(i + 1));
     for (int i = 0; i < MAKERS; i++)
         join(makers[i]);
-    CHECK(begun == MAKERS * ROUNDS * BURST);
+    CHECK(begun == (MAKERS + 1) * ROUNDS * BURST);
     puts("every thread found what it should");
     return 0;
 }

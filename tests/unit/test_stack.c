@@ -344,6 +344,61 @@ START_TEST(a_burst_has_one_size)
 }
 END_TEST
 
+static bool next_is_ready(void)
+{
+	return in_memory(get(SIZE) + SIZE - PAGE);
+}
+
+START_TEST(an_m_without_work_makes_them_ready)
+{
+	rt_opt.cpus = 2;
+	fake_start(2);
+	burst(100, SIZE);
+	wakep();
+	fake_settle();
+	ck_assert_int_eq(fake.ms[1].state, MPolling);
+	for (int i = 0; i < 12; i++)
+		ck_assert(next_is_ready());
+	ck_assert(!next_is_ready());
+}
+END_TEST
+
+START_TEST(one_that_finds_work_does_that)
+{
+	rt_opt.cpus = 2;
+	fake_start(2);
+	burst(100, SIZE);
+	struct g *g = unit_spawn();
+	ck_assert(!next_is_ready());
+	fake_call(g, unit_park, NULL);
+	ck_assert(next_is_ready());
+}
+END_TEST
+
+/* It would take the CPU from the maker. */
+START_TEST(none_is_made_ready_with_too_few_cpus)
+{
+	rt_opt.cpus = 1;
+	fake_start(2);
+	burst(100, SIZE);
+	wakep();
+	fake_settle();
+	ck_assert(!next_is_ready());
+}
+END_TEST
+
+START_TEST(none_is_made_ready_on_one_p)
+{
+	rt_opt.cpus = 2;
+	fake.net_waiting = true;
+	fake_start(1);
+	burst(100, SIZE);
+	fake_call(main_g, unit_park, NULL);
+	ck_assert_int_eq(fake.ms[0].state, MPolling);
+	ck_assert(!next_is_ready());
+}
+END_TEST
+
 /* Guards that leave no room for what would be touched. */
 START_TEST(no_guard_is_touched)
 {
@@ -504,7 +559,9 @@ UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_z
 	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
 	  none_is_made_ready_without_a_burst, how_many_are_made_ready, what_is_made_ready_is_taken_next,
-	  what_was_ready_and_used_is_zeroed, a_burst_has_one_size, no_guard_is_touched, bursts_that_end_do_not_add_up,
+	  what_was_ready_and_used_is_zeroed, a_burst_has_one_size,
+	  an_m_without_work_makes_them_ready, one_that_finds_work_does_that, none_is_made_ready_with_too_few_cpus,
+	  none_is_made_ready_on_one_p, no_guard_is_touched, bursts_that_end_do_not_add_up,
 	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
 	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
 	  guards_are_made_ahead, a_guard_made_ahead_may_be_the_wrong_one, without_ranges_each_guard_is_made_by_itself,
