@@ -1,7 +1,9 @@
 """known.py: dumps taken apart, and programs run to their end under preloom."""
 import os
 import re
+import select
 import subprocess
+import time
 
 import harness
 from harness import Failure
@@ -28,6 +30,19 @@ def end_of(p, timeout=60):
     """Waits for the end of what Test.start started: status, stdout, stderr."""
     out, err = p.popen.communicate(timeout=timeout)
     return p.popen.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+
+def until_said(p, *patterns, limit=60):
+    """What a program has on its stderr when all of them match."""
+    text, end = "", time.monotonic() + limit
+    while not all(re.search(x, text) for x in patterns):
+        left = end - time.monotonic()
+        check(left > 0, f"not within {limit} s: {text[:1500]!r}")
+        if select.select([p.popen.stderr], [], [], left)[0]:
+            part = os.read(p.popen.stderr.fileno(), 65536)
+            check(part, f"it has ended: {text[:1500]!r}")
+            text += part.decode(errors="replace")
+    return text
 
 
 class Block:

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import harness
-from known import blocks, check, end_of, environment, run
+from known import blocks, check, end_of, environment, run, until_said
 
 SIGNALS = {"null": signal.SIGSEGV, "divide": signal.SIGFPE, "abort": signal.SIGABRT, "overflow": signal.SIGSEGV,
            "quit": signal.SIGQUIT}
@@ -141,10 +141,7 @@ def test_closed_stderr(t):
 def test_partial_kinds(t):
     """A writer of a read-write lock, a join and a mutex make a circle too."""
     p = t.start(t.compile("ends.c"), "kinds")
-    time.sleep(6)
-    check(p.popen.poll() is None, "the program goes on")
-    p.popen.kill()
-    _, _, err = end_of(p)
+    err = report_of(p, "reader", "writer", "locker")
     check(err.count("preloom: deadlock: goroutines wait for each other in a circle, while others run\n") == 1, err[:500])
     check("deadlock: 3 goroutines wait for each other in a circle:\n" in err, err[:1000])
     for line in (r'"reader" holds mutex fork_lock \(0x\w+\) and waits for rwlock book \(0x\w+\) held by goroutine',
@@ -154,22 +151,28 @@ def test_partial_kinds(t):
     check(set(blocks(err)[0]) == {"reader", "writer", "locker"}, str(list(blocks(err)[0])))
 
 
-def partial(t, how, seconds):
-    """Three wait for each other while main goes on: reported once, with the circle and its stacks, and the program goes on."""
-    p = t.start(t.compile("ends.c"), how)
-    time.sleep(seconds)
+def report_of(p, *names):
+    """What it says until all of them are shown, and for some seconds more."""
+    err = until_said(p, *(rf'(?m)^\tthread \d+ "{name}"' for name in names))
+    time.sleep(4)
     check(p.popen.poll() is None, "the program goes on")
     p.popen.kill()
-    _, _, err = end_of(p)
+    return err + end_of(p)[2]
+
+
+def partial(t, how):
+    """Three wait for each other while main goes on: reported once, with the circle and its stacks, and the program goes on."""
+    p = t.start(t.compile("ends.c"), how)
+    err = report_of(p, "thinker0", "thinker1", "thinker2")
     check(err.count("preloom: deadlock: goroutines wait for each other in a circle, while others run\n") == 1, err[:500])
     check_circle(err)
     check(set(blocks(err)[0]) == {"thinker0", "thinker1", "thinker2"}, str(list(blocks(err)[0])))
 
 
 def test_partial(t):
-    partial(t, "partial", 6)
+    partial(t, "partial")
 
 
 def test_partial_idle(t):
     """The same while main waits for input, so that nothing at all happens in the process."""
-    partial(t, "idle", 8)
+    partial(t, "idle")

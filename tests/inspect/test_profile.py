@@ -37,7 +37,7 @@ def test_cpu(t):
     first_is(t, found.flat(), "hot_function", 0.6)
     t.check(found.flat()[1][0] == "warm_function", found.flat())
     t.check(found.types == [("samples", "count"), ("cpu", "nanoseconds")], found.types)
-    t.check(found.period == 10 ** 7 and 2.9 < found.duration < 4, (found.period, found.duration))
+    t.check(found.period == 10 ** 7 and 2.9 < found.duration < 20, (found.period, found.duration))
     # `used` includes what it used while the command started and looked symbols up: much on a busy machine
     t.check(0.5 * used < found.total() / 1e9 < 1.1 * used + 0.02, f"{found.total() / 1e9} of {used} s")
     threads = dict(found.by(lambda stack, labels: (labels.get("thread"), labels.get("entry"))))
@@ -102,7 +102,7 @@ def test_block(t):
     found = profile(t, p, "block", 3)
     first_is(t, found.flat(), "slow_reader", 0.5)
     slow = [(v, l) for s, v, l in found.samples if s[0] == "slow_reader"]
-    t.check(2.4e9 < sum(v[-1] for v, _ in slow) < 3.6e9, slow)
+    t.check(0.8e9 * found.duration < sum(v[-1] for v, _ in slow) < 1.2e9 * found.duration, (found.duration, slow))
     t.check(all(l["state"] == "read" and "read" in l["call"] for _, l in slow), slow)
 
 

@@ -55,7 +55,7 @@ def test_asleep(t):
     time.sleep(0.5)
     begin = time.monotonic()
     t.preloom("set", "gomaxprocs=3", p.pid)
-    t.check(time.monotonic() - begin < 3, "it took long")
+    t.check(time.monotonic() - begin < 20, "it took long")
     t.check(procs_seen(t, p.pid) == 3, "nothing changed")
     p.popen.stdin.write(b"x")
     p.popen.stdin.flush()

@@ -32,32 +32,63 @@ def only(t, trace, word):
     return found[0]
 
 
-def test_known_answer(t):
-    trace, _ = traced(t, t.start(t.compile("relay.c"), procs=2))
-    t.check(trace.other["lost events"] == 0, trace.other)
+def begun(t, p, path, seconds=60):
+    """`preloom trace` of it, of which a part is in the file already; by SIGINT it ends."""
+    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", str(seconds), "-o", path, str(p.pid)], stdout=subprocess.PIPE, text=True)
+    t.until(lambda: tracer.poll() is not None or os.path.exists(path) and os.path.getsize(path) > 0)
+    return tracer
+
+
+def check_whole(t, trace, goid):
+    """Its states follow one another without a gap, through the whole time."""
+    every = [s for row in trace.rows.values() for s in row]
+    span = max(e for _, e, *_ in every) - min(b for b, *_ in every)
+    states = sum(e - b for b, e, *_ in trace.spans(goid))
+    t.check(0.97 * span < states < 1.001 * span, f"G{goid}: states for {states} of {span} us")
+
+
+def too_little(t, trace):
+    """What there is too little of for an answer, if a second was too short on a busy machine."""
     first, second, sleeper, caller = (only(t, trace, n) for n in ("first", "second", "sleeper", "caller"))
-    spinners = by_name(trace, "spinner")
-    t.check(len(spinners) == 3, trace.names)
     there = sum(s["tid"] == first and f["tid"] == second for s, f in trace.flows)
     back = sum(s["tid"] == second and f["tid"] == first for s, f in trace.flows)
-    t.check(there >= 20 and abs(there - back) <= 2, f"{there} flows there, {back} back")
+    t.check(abs(there - back) <= 2, f"{there} flows there, {back} back")
     wrong = [(s["tid"], f["tid"]) for s, f in trace.flows if f["tid"] == second and s["tid"] != first]
     t.check(not wrong, f"second was readied by others: {wrong[:5]}")
-    t.check(trace.total(sleeper, "wait: sleep") > 600, f"the sleeper slept for {trace.total(sleeper, 'wait: sleep')} ms")
-    t.check(trace.total(second, "wait: futex") > 500, f"second waited for {trace.total(second, 'wait: futex')} ms")
-    calls = [(e - b) / 1000 for b, e, *_ in trace.spans(caller, "wait4")]
-    t.check(len(calls) >= 5 and max(calls) >= 45, f"calls of {calls} ms")
-    for g in spinners:
-        t.check(trace.total(g, "running") > 100, f"a spinner ran for {trace.total(g, 'running')} ms")
-        t.check(trace.total(g, "runnable") > 50, f"a spinner was runnable for {trace.total(g, 'runnable')} ms")
-    t.check(len(trace.marks("preempted")) >= 20, f"{len(trace.marks('preempted'))} preemptions")
     t.check(trace.ps() == [0, 1], trace.ps())
+    for g in (first, second, sleeper, caller):
+        check_whole(t, trace, g)
+    sleeps = [e - b for b, e, *_ in trace.spans(sleeper, "wait: sleep")][1:-1]
+    t.check(min(sleeps, default=20e3) > 19.9e3, f"sleeps of {sleeps} us")
+    calls = [(e - b) / 1000 for b, e, *_ in trace.spans(caller, "wait4")]
+    amounts = [(there, 20, "flows there"), (trace.total(sleeper, "wait: sleep"), 600, "ms of the sleeper's sleep"),
+               (trace.total(second, "wait: futex"), 500, "ms that second waited"), (len(calls), 5, "calls"),
+               (max(calls, default=0), 45, "ms of the longest call"), (len(trace.marks("preempted")), 20, "preemptions")]
+    for g in by_name(trace, "spinner"):
+        amounts += [(trace.total(g, "running"), 100, "ms that a spinner ran"), (trace.total(g, "runnable"), 50, "ms that it could have")]
+    return [f"{n} {what}" for n, least, what in amounts if n < least]
+
+
+def test_known_answer(t):
+    p = t.start(t.compile("relay.c"), procs=2)
+    for seconds in (1, 3, 10):
+        trace, _ = traced(t, p, seconds=seconds)
+        t.check(trace.other["lost events"] == 0, trace.other)
+        t.check(len(by_name(trace, "spinner")) == 3, trace.names)
+        little = too_little(t, trace)
+        if not little:
+            return
+    t.check(False, f"in {seconds} s: {', '.join(little)}")
 
 
 def test_threads_come_and_go(t):
-    trace, _ = traced(t, t.start(t.compile("relay.c"), procs=2))
+    p = t.start(t.compile("relay.c"), procs=2)
+    for seconds in (1, 5): # on a busy machine there are few in a second
+        trace, _ = traced(t, p, seconds=seconds)
+        briefs = by_name(trace, "brief")
+        if len(briefs) >= 5:
+            break
     main = only(t, trace, "main") if by_name(trace, "main") else 1
-    briefs = by_name(trace, "brief")
     t.check(len(briefs) >= 5, trace.names)
     for g in briefs:
         made = [s["tid"] for s, f in trace.flows if f["tid"] == g]
@@ -83,7 +114,7 @@ def test_everything_is_in_the_file(t):
     """A span with nothing lost has the number of switches that the scheduler counts."""
     p = t.start(t.compile("relay.c"), procs=2, options="stats=1")
     path = os.path.join(t.dir, "t.json")
-    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", "60", "-o", path, str(p.pid)], stdout=subprocess.PIPE, text=True)
+    tracer = begun(t, p, path)
     time.sleep(1)
     p.popen.send_signal(signal.SIGTERM)
     said, _ = tracer.communicate(timeout=30)
@@ -117,7 +148,7 @@ def test_written_at_exit(t):
     for end in ("exit", "signal"):
         p = t.start(t.compile("relay.c"), *(["ends"] if end == "exit" else []), options=f"trace={path}")
         if end == "signal":
-            time.sleep(0.3)
+            time.sleep(1)
             p.popen.send_signal(signal.SIGTERM)
         p.popen.communicate(timeout=30)
         written = path.replace("%p", str(p.pid))
@@ -130,9 +161,11 @@ def test_written_at_exit(t):
 def test_gomaxprocs_changes(t):
     p = t.start(t.compile("relay.c"), procs=3)
     path = os.path.join(t.dir, "t.json")
-    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", "1.5", "-o", path, str(p.pid)], stdout=subprocess.PIPE)
-    time.sleep(0.7)
+    tracer = begun(t, p, path)
+    time.sleep(0.3)
     t.preloom("set", "gomaxprocs=1", p.pid)
+    time.sleep(0.5)
+    tracer.send_signal(signal.SIGINT)
     tracer.communicate(timeout=30)
     trace = well_formed(t, path)
     numbers = [e["args"]["P"] for e in trace.events if e["ph"] == "C" and e["name"] == "gomaxprocs"]
@@ -146,8 +179,8 @@ def test_killed(t):
     """A process that is killed while it is traced: what was read until then is in the file."""
     p = t.start(t.compile("relay.c"))
     path = os.path.join(t.dir, "t.json")
-    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", "20", "-o", path, str(p.pid)], stdout=subprocess.PIPE, text=True)
-    time.sleep(0.8)
+    tracer = begun(t, p, path)
+    time.sleep(0.5)
     p.popen.kill()
     said, _ = tracer.communicate(timeout=20)
     t.check(tracer.returncode == 0 and "killed" in said, said)
@@ -157,21 +190,20 @@ def test_killed(t):
 def test_tracer_dies(t):
     """The process does not wait for a tool that is gone."""
     p = t.start(t.compile("relay.c"))
-    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", "20", "-o", "/dev/null", str(p.pid)], stdout=subprocess.PIPE)
-    time.sleep(0.5)
+    tracer = begun(t, p, os.path.join(t.dir, "t.json"))
     tracer.kill()
     tracer.communicate()
     begin = time.monotonic()
     p.popen.send_signal(signal.SIGTERM)
-    t.check(p.popen.wait(timeout=10) == -signal.SIGTERM, p.popen.returncode)
-    t.check(time.monotonic() - begin < 5, "it waited for long")
+    t.check(p.popen.wait(timeout=30) == -signal.SIGTERM, p.popen.returncode)
+    t.check(time.monotonic() - begin < 20, "it waited for long")
 
 
 def test_one_at_a_time(t):
     p = t.start(t.compile("relay.c"))
-    tracer = subprocess.Popen([harness.PRELOOM, "trace", "--seconds", "2", "-o", os.devnull, str(p.pid)], stdout=subprocess.PIPE)
-    time.sleep(0.5)
+    tracer = begun(t, p, os.path.join(t.dir, "first"))
     t.one_line(rf"preloom trace: process {p.pid}: it is being traced already", "trace", "-o", os.path.join(t.dir, "x"), p.pid)
+    tracer.send_signal(signal.SIGINT)
     tracer.communicate(timeout=20)
     t.check(tracer.returncode == 0, "the first one failed")
     traced(t, p, seconds=0.3)

@@ -24,7 +24,8 @@ static void round_of(int kind)
         tcp_pair(fds);
     number = fds[0];
     pthread_t t = start(reads, NULL), u = start(reads, NULL);
-    msleep(200);
+    msleep(100);
+    all_settle();
     if (kind == 0)
         CHECK(close(number) == 0);
     else

@@ -362,7 +362,8 @@ static pthread_t start_reader(int fd)
     pthread_t t = start(waits_to_read, (void *)(intptr_t)fd);
     while (!atomic_load(&asking))
         msleep(1);
-    msleep(200); /* it has blocked by now, also on a busy machine */
+    msleep(200);
+    all_settle(); /* it has blocked by now, also on a busy machine */
     return t;
 }
 

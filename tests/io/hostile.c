@@ -2,7 +2,6 @@
  * what the waiter saw; natively the same. */
 #include "iotest.h"
 #include <stdbool.h>
-#include <dirent.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -31,41 +30,6 @@ static void *reads_one(void *arg)
     const char *text = outcome(r);
     atomic_fetch_add(&woken, 1);
     return r == 1 ? (void *)(intptr_t)c : strdup(text);
-}
-
-/* Kernel threads that run or want to. */
-static int running(void)
-{
-    char path[300], text[400];
-    int n = 0;
-    DIR *d = opendir("/proc/self/task");
-    CHECK(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/stat", e->d_name);
-        int fd = open(path, O_RDONLY);
-        ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
-        if (fd >= 0)
-            close(fd);
-        text[len > 0 ? len : 0] = 0;
-        char *state = strrchr(text, ')');
-        n += state && (state[2] == 'R' || state[2] == 'D');
-    }
-    closedir(d);
-    return n;
-}
-
-/* All other threads have blocked, also on a machine where they get to run late. */
-static void all_settle(void)
-{
-    for (int i = 0, two = 0; i < 200 && two < 5; i++) {
-        settle();
-        int n = running();
-        if (n <= 1)
-            return;
-        two = n == 2 ? two + 1 : 0; /* one that has other things to do, perhaps */
-    }
 }
 
 /* --- numbers that change their meaning --- */

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -72,6 +73,41 @@ static inline void read_exact(int fd, void *p, size_t n)
 static inline void settle(void)
 {
     msleep(30);
+}
+
+/* Kernel threads that run or want to. */
+static inline int running_threads(void)
+{
+    char path[300], text[400];
+    int n = 0;
+    DIR *d = opendir("/proc/self/task");
+    CHECK(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/stat", e->d_name);
+        int fd = open(path, O_RDONLY);
+        ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+        if (fd >= 0)
+            close(fd);
+        text[len > 0 ? len : 0] = 0;
+        char *state = strrchr(text, ')');
+        n += state && (state[2] == 'R' || state[2] == 'D');
+    }
+    closedir(d);
+    return n;
+}
+
+/* All other threads have blocked, also on a machine where they get to run late. */
+static inline void all_settle(void)
+{
+    for (int i = 0, two = 0; i < 200 && two < 30; i++) {
+        settle();
+        int n = running_threads();
+        if (n <= 1)
+            return;
+        two = n == 2 ? two + 1 : 0; /* one that has other things to do, perhaps */
+    }
 }
 
 /* Makes the process threaded before anything else is tested. */

@@ -9,7 +9,7 @@
 
 static sigset_t set;
 static int fd;
-static volatile int handled;
+static volatile int handled, taken;
 
 static void handler(int sig)
 {
@@ -22,6 +22,15 @@ static void take(const char *how)
     CHECK(read(fd, &s, sizeof s) == sizeof s);
     printf("%s: %u code %d from %s\n", how, s.ssi_signo, s.ssi_code,
            (pid_t)s.ssi_pid == getpid() ? "self" : s.ssi_pid ? "other" : "nobody");
+    taken++;
+}
+
+/* Two that were sent while nobody took the first would be one. */
+static void wait_taken(int n)
+{
+    while (taken < n)
+        usleep(1000);
+    usleep(50000); /* the next one comes while somebody waits, most likely */
 }
 
 static void send_from_child(int sig)
@@ -75,18 +84,19 @@ static void *unblocks(void *arg)
 
 static void round_of_tests(void)
 {
+    taken = 0;
     pthread_t t = start(reader, NULL);
     usleep(100000);
     send_from_child(SIGUSR1);
-    usleep(100000);
+    wait_taken(1);
     kill(getpid(), SIGUSR1);
-    usleep(100000);
+    wait_taken(2);
     kill(getpid(), SIGUSR2);
     join(t);
     t = start(poller, NULL);
     usleep(100000);
     send_from_child(SIGUSR2);
-    usleep(100000);
+    wait_taken(4);
     kill(getpid(), SIGUSR2);
     join(t);
     kill(getpid(), SIGUSR1);

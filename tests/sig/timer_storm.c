@@ -132,18 +132,27 @@ static void blocked(int sig)
     sigaddset(&set, sig);
     CHECK0(pthread_sigmask(SIG_BLOCK, &set, NULL));
     timer = make(CLOCK_MONOTONIC, sig, 0);
+    int64_t begin = now_ns(CLOCK_MONOTONIC);
     CHECK(timer_settime(timer, 0, &slow, NULL) == 0);
     sleep_ms(100);
     CHECK(timer_gettime(timer, &now) == 0);
     CHECK(now.it_interval.tv_nsec == 1000000 && now.it_value.tv_sec == 0 && now.it_value.tv_nsec > 0 &&
           now.it_value.tv_nsec <= 1000000);
-    CHECK(sigwaitinfo(&set, &info) == sig);
-    CHECK(info.si_code == SI_TIMER && info.si_overrun >= 90 && timer_getoverrun(timer) == info.si_overrun);
+    /* Where the kernel's signal waits for a CPU itself, the next one tells the rest. */
+    int64_t expired = 0;
+    for (int n = 0; expired < 90; n++) {
+        CHECK(n < 5);
+        CHECK(sigwaitinfo(&set, &info) == sig);
+        CHECK(info.si_code == SI_TIMER && timer_getoverrun(timer) == info.si_overrun);
+        expired += 1 + info.si_overrun;
+    }
     CHECK(timer_settime(timer, 0, &off, NULL) == 0);
     CHECK(timer_gettime(timer, &now) == 0 && now.it_value.tv_nsec == 0 && now.it_interval.tv_nsec == 0);
+    int64_t most = (now_ns(CLOCK_MONOTONIC) - begin) / 1000000;
     struct timespec none = {0, 0};
     while (sigtimedwait(&set, &info, &none) == sig) /* one that came between */
-        CHECK(info.si_overrun < 90);
+        expired += 1 + info.si_overrun;
+    CHECK(expired <= most + 1);
     CHECK(timer_settime(timer, 0, &fast, NULL) == 0);
     for (int i = 0; i < ROUNDS; i++)
         CHECK(sigwaitinfo(&set, &info) == sig);
