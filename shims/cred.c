@@ -93,7 +93,8 @@ static long capabilities(struct regs *r)
 	struct g *g = h.pid ? g_by_tid((uint32_t)h.pid) : NULL;
 	if (!g)
 		return shim_raw(r);
-	h.pid = g != getg() && g->lockedm ? g->lockedm->procid : 0;
+	const struct m *m = g->lockedm; /* it may end meanwhile */
+	h.pid = g != getg() && m ? m->procid : 0;
 	long ret = sys2((long)r->rax, &h, A2(r));
 	/* The kernel says which version it knows. */
 	return user_write(A1(r), &h.version, sizeof(h.version)) ? -EFAULT : ret;
@@ -130,11 +131,12 @@ long shim_wire_ioprio(struct regs *r)
 	struct g *g = io_thread(r);
 	if (!g)
 		return shim_raw(r);
+	const struct m *m = g->lockedm; /* it may end meanwhile */
 	if (g == getg())
 		shim_wire("I/O priority");
-	else if (!g->lockedm)
+	else if (!m)
 		return -ESRCH;
-	return sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, g == getg() ? 0 : g->lockedm->procid, A3(r));
+	return sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m->procid, A3(r));
 }
 
 long shim_ioprio_get(struct regs *r)
@@ -142,9 +144,10 @@ long shim_ioprio_get(struct regs *r)
 	struct g *g = io_thread(r);
 	if (!g)
 		return shim_raw(r);
-	if (g != getg() && !g->lockedm)
+	const struct m *m = g->lockedm;
+	if (g != getg() && !m)
 		return 0; /* IOPRIO_CLASS_NONE, as for a thread that has set none */
-	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : g->lockedm->procid);
+	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m->procid);
 }
 
 /* --- what confines a thread, and those that it makes --- */
