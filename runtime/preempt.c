@@ -9,7 +9,7 @@
  * gives its P away at once.
  *
  * A loop without one is short all the same: a G that look after look finds at one place may be spinning, and gets short slices
- * (sysmon.c). Not any G that uses up its slice: to fill a CPU's caches anew after each switch costs xz -T4 2 ms.
+ * (retake.c). Not any G that uses up its slice: to fill a CPU's caches anew after each switch costs xz -T4 2 ms.
  */
 #include "runtime.h"
 #include "tracebuf.h"

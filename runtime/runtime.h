@@ -26,7 +26,7 @@
 enum gstatus { Gidle, Grunnable, Grunning, Gsyscall, Gwaiting, Gdead };
 enum pstatus { Pidle, Prunning, Psyscall, Pdead };
 
-/* Why a G waits; names are in reason.c. */
+/* Why a G waits; names are in preload/inspect/reason.c. */
 enum waitreason {
 	WaitNone,
 	WaitFutex, /* these two first: wait.h */
@@ -442,7 +442,7 @@ void bound_pass_deadlines(int64_t now);
 void bound_lower_locked(void);
 bool bound_is_lowered(void);
 
-/* sysmon.c, preempt.c */
+/* sysmon.c, retake.c, preempt.c */
 _Noreturn void sysmon(void);
 bool sysmon_start(void);
 void sysmon_wake(void);

@@ -1,9 +1,9 @@
 /* sysmon.c - a kernel thread without a P that looks after the others.
  *
- * It retakes P's whose M is in a system call for more than one look (20 µs at the earliest), preempts G's that run for
- * 10 ms while others wait, or for 2 ms while one waits that was woken, polls the network if nobody did for 10 ms, wakes an
- * M for G's that wait on a P whose running G computes on (see ready.c), and prints schedtrace. It looks every 20 µs while
- * there was something to do, ever more seldom up to 10 ms when not, and sleeps while every P is idle.
+ * It has each P looked at for slices that are over and calls that hold it up (retake.c), polls the network if nobody did for
+ * 10 ms, sees to deadlines that nobody watches, and does what is due at times: schedtrace, profiles, commands of `preloom`.
+ * It looks every 20 µs while there was something to do, ever more seldom up to 10 ms when not, and sleeps while every P is
+ * idle.
  */
 #include "circle.h"
 #include "control.h"
@@ -11,212 +11,16 @@
 #include "narrow.h"
 #include "prof.h"
 #include "runtime.h"
-#include "tracebuf.h"
+#include "sysmonimpl.h"
 
-#define MIN_DELAY (20 * NSEC_PER_USEC)
 #define DEFER_DELAY (50 * NSEC_PER_USEC) /* while ready() leaves waking M's to sysmon, see ready.c */
 #define PACE_WINDOW NSEC_PER_MSEC
 #define OFTEN_PER_MSEC 2
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
-#define MAX_DELAY (10 * NSEC_PER_MSEC)
 #define LATE (2 * NSEC_PER_MSEC) /* what a look that is not for a deadline may be late */
 #define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
-#define SLICE (10 * NSEC_PER_MSEC)
-#define SHORT_SLICE (SLICE / 4) /* of what may be spinning, where G after G uses up its slice: about the kernel's */
-#define SHORT_AFTER 4
-#define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
-#define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
-#define WAKE_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one that was woken, or whose sleep is over, takes its place */
 
 static struct m sysmon_m;
-static int64_t spinning_until; /* until then it is worth looking often */
-
-static bool timer_due(int64_t now)
-{
-	int64_t next = timers_next();
-	return next && next <= now;
-}
-
-static bool others_wait(struct p *pp)
-{
-	return !runq_empty(pp) || load_acq(&sched.runqsize) || p_has_signals(pp);
-}
-
-/* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
-static bool woken_waits(struct p *pp)
-{
-	struct g *g = load_acq(&pp->runnext);
-	uint32_t head = load_acq(&pp->runqhead);
-	if (!g && head != load_acq(&pp->runqtail))
-		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
-	if (!g && load_acq(&sched.runqsize)) {
-		lock(&sched.lock);
-		g = sched.runq.head;
-		unlock(&sched.lock);
-	}
-	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
-}
-
-/* Several in a row have used up their slices, and the one that runs is found at one place all the time: they may be spinning for
- * what another is to do (redis' I/O threads do so). */
-static bool may_all_spin(struct p *pp)
-{
-	struct m *m = pp->m;
-	struct g *g = m ? m->curg : NULL;
-	return pp->sysmon_inarow >= SHORT_AFTER && g && preempt_stays(g);
-}
-
-/* Has the G on pp had its share? */
-static bool slice_over(struct p *pp, int64_t now)
-{
-	int64_t ran = now - pp->sysmon_schedwhen, slice = may_all_spin(pp) ? SHORT_SLICE : SLICE;
-	return (ran >= slice && others_wait(pp)) || (ran >= WAKE_SLICE && timer_due(now));
-}
-
-/* A G that computes gives way to one that waited and was woken long before its slice is over, as in Linux' scheduler: what
- * that one does is mostly short, and others wait for it (who writes what computing threads produce, who gives them more to
- * do). G's that hand off to each other are not meant: none of them runs for long. */
-static bool must_give_way(struct p *pp, int64_t now)
-{
-	return now - pp->sysmon_runwhen >= WAKE_SLICE && woken_waits(pp);
-}
-
-/* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
- * look, does so when it comes back: no need to interrupt it. */
-bool preempt_one(struct p *pp)
-{
-	bool incall = load_acq(&pp->status) == Psyscall;
-	struct m *m = pp->m;
-	struct g *g = incall ? load_rlx(&pp->callg) : m ? m->curg : NULL;
-	if (!g)
-		return false;
-	store_rel(&g->preempt, 1);
-	if (m)
-		store_rlx(&m->look, 0);
-	pp->npreempt++;
-	if (tracing())
-		trace_p(TraceAsk, pp, 0, 0);
-	if (!incall)
-		sig_kick(m);
-	return true;
-}
-
-/* See preempt.c. */
-static void look_whether_it_spins(struct p *pp, int64_t now)
-{
-	struct m *m = pp->m;
-	if (pp->nspun != pp->sysmon_nspun) {
-		pp->sysmon_nspun = pp->nspun;
-		spinning_until = now + SPINNING_FOR;
-	}
-	if ((now < pp->sysmon_looknext && now >= spinning_until) || !m || load_acq(&pp->status) != Prunning || !others_wait(pp))
-		return;
-	pp->sysmon_looknext = now + (now - pp->sysmon_schedwhen);
-	store_rel(&m->look, 1);
-	sig_kick(m);
-}
-
-static bool look_running(struct p *pp, int64_t now)
-{
-	uint32_t tick = load_rlx(&pp->schedtick);
-	bool acted = false;
-	uint64_t nswitch = pp->nswitch;
-	bool waits = !runq_empty(pp);
-	if (waits && pp->sysmon_waits && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
-		wakep();
-		acted = true;
-	}
-	if (nswitch != pp->sysmon_nswitch || !pp->sysmon_runwhen)
-		pp->sysmon_runwhen = now;
-	pp->sysmon_waits = waits;
-	pp->sysmon_nswitch = nswitch;
-	if (pp->sysmon_schedtick != tick) {
-		if (!pp->sysmon_preempted || tick - pp->sysmon_schedtick > 1)
-			pp->sysmon_inarow = 0;
-		pp->sysmon_preempted = false;
-		pp->sysmon_schedtick = tick;
-		pp->sysmon_schedwhen = now;
-		pp->sysmon_looknext = now + LOOK_AFTER;
-		look_whether_it_spins(pp, now);
-	} else if (slice_over(pp, now)) {
-		preempt_one(pp);
-		pp->sysmon_inarow += !pp->sysmon_preempted;
-		pp->sysmon_preempted = true;
-		pp->sysmon_schedwhen = now;
-		pp->sysmon_looknext = now + LOOK_AFTER;
-	} else if (must_give_way(pp, now)) {
-		preempt_one(pp);
-		pp->sysmon_runwhen = now;
-	} else {
-		look_whether_it_spins(pp, now);
-	}
-	return acted;
-}
-
-/* Takes pp away from its M, which is in a system call. */
-bool p_retake(struct p *pp, enum pstatus to)
-{
-	uint32_t s = Psyscall;
-	struct g *g = load_rlx(&pp->callg);
-	if (g)
-		store_rlx(&g->retaken, arch_cputicks());
-	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
-	if (!atomic_compare_exchange_strong(&pp->status, &s, to)) {
-		blocked_end();
-		return false;
-	}
-	pp->nretake++;
-	if (tracing())
-		trace_p(TraceRetake, pp, 0, 0);
-	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
-	return true;
-}
-
-static bool look_syscall(struct p *pp, int64_t now)
-{
-	uint32_t tick = load_rlx(&pp->syscalltick);
-	if (pp->sysmon_syscalltick != tick) {
-		pp->sysmon_syscalltick = tick;
-		pp->sysmon_syscallwhen = now;
-		return false;
-	}
-	if (pp->sysmon_syscallwhen + MIN_DELAY > now)
-		return false;
-	/* Nothing else to do, and somebody else could do it if there were: leave it, but not for ever. */
-	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
-	    pp->sysmon_syscallwhen + MAX_DELAY > now)
-		return false;
-	/* No M could take it over: the call may go on until somebody needs the P. */
-	if (unlikely(bound_reached()) && !others_wait(pp) && !timer_due(now))
-		return false;
-	if (bound_retake(pp))
-		return true;
-	if (!p_retake(pp, Pidle))
-		return false;
-	handoffp(pp);
-	return true;
-}
-
-static bool retake(int64_t now)
-{
-	bool acted = false;
-	for (int i = 0; i < sched.nprocs; i++) {
-		struct p *pp = &allp[i];
-		switch ((enum pstatus)load_acq(&pp->status)) {
-		case Prunning:
-			acted |= look_running(pp, now);
-			break;
-		case Psyscall:
-			/* A G that comes back often enough still must not keep its P for ever. */
-			look_running(pp, now);
-			acted |= look_syscall(pp, now);
-			break;
-		default:
-			break;
-		}
-	}
-	return acted;
-}
 
 /* Asks the P's that run to poll between two G's. False: one that was asked at the last look has not come to it. */
 static bool ask_to_poll(void)
@@ -357,7 +161,7 @@ static int64_t latest_look(int64_t now)
 			return limit;
 		least = DEFER_DELAY;
 	} else if (anybody_waits()) {
-		limit = now < spinning_until ? DEFER_DELAY : SLICE / 4;
+		limit = now < sysmon_spinning_until() ? DEFER_DELAY : SLICE / 4;
 	}
 	if (next && next - now < limit)
 		limit = next - now > least ? next - now : least;
@@ -446,7 +250,7 @@ _Noreturn void sysmon(void)
 			start_new_ms();
 		}
 		bool acted = control_work(now);
-		acted |= retake(now);
+		acted |= sysmon_retake(now);
 		retry_calls(&last_try, now);
 		stack_tick(now);
 		poll_if_stale(pace.often, now);

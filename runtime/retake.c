@@ -1,0 +1,209 @@
+/* retake.c - sysmon's look at each P: is its G's slice over, does that spin, does a system call hold the P up?
+ *
+ * A slice is 10 ms, if others wait. A G that was woken, or whose sleep is over, need not wait for that but for 2 ms; and threads
+ * that spin for each other get 2.5 ms. The P of an M in a system call is taken away at the second look, 20 µs later at the
+ * earliest, or after 10 ms if nobody needs it. G's that wait in the queue of a P whose running G goes on get another M (ready.c
+ * left that to us).
+ */
+#include "sysmonimpl.h"
+#include "tracebuf.h"
+
+#define SHORT_SLICE (SLICE / 4) /* of what may be spinning, where G after G uses up its slice: about the kernel's */
+#define SHORT_AFTER 4
+#define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
+#define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
+
+static int64_t spinning_until;
+
+int64_t sysmon_spinning_until(void)
+{
+	return spinning_until;
+}
+
+static bool timer_due(int64_t now)
+{
+	int64_t next = timers_next();
+	return next && next <= now;
+}
+
+static bool others_wait(struct p *pp)
+{
+	return !runq_empty(pp) || load_acq(&sched.runqsize) || p_has_signals(pp);
+}
+
+/* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
+static bool woken_waits(struct p *pp)
+{
+	struct g *g = load_acq(&pp->runnext);
+	uint32_t head = load_acq(&pp->runqhead);
+	if (!g && head != load_acq(&pp->runqtail))
+		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
+	if (!g && load_acq(&sched.runqsize)) {
+		lock(&sched.lock);
+		g = sched.runq.head;
+		unlock(&sched.lock);
+	}
+	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
+}
+
+/* Several in a row have used up their slices, and the one that runs is found at one place all the time: they may be spinning for
+ * what another is to do (redis' I/O threads do so). */
+static bool may_all_spin(struct p *pp)
+{
+	struct m *m = pp->m;
+	struct g *g = m ? m->curg : NULL;
+	return pp->sysmon_inarow >= SHORT_AFTER && g && preempt_stays(g);
+}
+
+/* Has the G on pp had its share? */
+static bool slice_over(struct p *pp, int64_t now)
+{
+	int64_t ran = now - pp->sysmon_schedwhen, slice = may_all_spin(pp) ? SHORT_SLICE : SLICE;
+	return (ran >= slice && others_wait(pp)) || (ran >= WAKE_SLICE && timer_due(now));
+}
+
+/* A G that computes gives way to one that waited and was woken long before its slice is over, as in Linux' scheduler: what
+ * that one does is mostly short, and others wait for it (who writes what computing threads produce, who gives them more to
+ * do). G's that hand off to each other are not meant: none of them runs for long. */
+static bool must_give_way(struct p *pp, int64_t now)
+{
+	return now - pp->sysmon_runwhen >= WAKE_SLICE && woken_waits(pp);
+}
+
+/* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
+ * look, does so when it comes back: no need to interrupt it. */
+bool preempt_one(struct p *pp)
+{
+	bool incall = load_acq(&pp->status) == Psyscall;
+	struct m *m = pp->m;
+	struct g *g = incall ? load_rlx(&pp->callg) : m ? m->curg : NULL;
+	if (!g)
+		return false;
+	store_rel(&g->preempt, 1);
+	if (m)
+		store_rlx(&m->look, 0);
+	pp->npreempt++;
+	if (tracing())
+		trace_p(TraceAsk, pp, 0, 0);
+	if (!incall)
+		sig_kick(m);
+	return true;
+}
+
+/* See preempt.c. */
+static void look_whether_it_spins(struct p *pp, int64_t now)
+{
+	struct m *m = pp->m;
+	if (pp->nspun != pp->sysmon_nspun) {
+		pp->sysmon_nspun = pp->nspun;
+		spinning_until = now + SPINNING_FOR;
+	}
+	if ((now < pp->sysmon_looknext && now >= spinning_until) || !m || load_acq(&pp->status) != Prunning || !others_wait(pp))
+		return;
+	pp->sysmon_looknext = now + (now - pp->sysmon_schedwhen);
+	store_rel(&m->look, 1);
+	sig_kick(m);
+}
+
+static bool look_running(struct p *pp, int64_t now)
+{
+	uint32_t tick = load_rlx(&pp->schedtick);
+	bool acted = false;
+	uint64_t nswitch = pp->nswitch;
+	bool waits = !runq_empty(pp);
+	if (waits && pp->sysmon_waits && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
+		wakep();
+		acted = true;
+	}
+	if (nswitch != pp->sysmon_nswitch || !pp->sysmon_runwhen)
+		pp->sysmon_runwhen = now;
+	pp->sysmon_waits = waits;
+	pp->sysmon_nswitch = nswitch;
+	if (pp->sysmon_schedtick != tick) {
+		if (!pp->sysmon_preempted || tick - pp->sysmon_schedtick > 1)
+			pp->sysmon_inarow = 0;
+		pp->sysmon_preempted = false;
+		pp->sysmon_schedtick = tick;
+		pp->sysmon_schedwhen = now;
+		pp->sysmon_looknext = now + LOOK_AFTER;
+		look_whether_it_spins(pp, now);
+	} else if (slice_over(pp, now)) {
+		preempt_one(pp);
+		pp->sysmon_inarow += !pp->sysmon_preempted;
+		pp->sysmon_preempted = true;
+		pp->sysmon_schedwhen = now;
+		pp->sysmon_looknext = now + LOOK_AFTER;
+	} else if (must_give_way(pp, now)) {
+		preempt_one(pp);
+		pp->sysmon_runwhen = now;
+	} else {
+		look_whether_it_spins(pp, now);
+	}
+	return acted;
+}
+
+/* Takes pp away from its M, which is in a system call. */
+bool p_retake(struct p *pp, enum pstatus to)
+{
+	uint32_t s = Psyscall;
+	struct g *g = load_rlx(&pp->callg);
+	if (g)
+		store_rlx(&g->retaken, arch_cputicks());
+	atomic_fetch_add(&sched.nmblocked, 1); /* before: the M counts itself out when it finds its P gone */
+	if (!atomic_compare_exchange_strong(&pp->status, &s, to)) {
+		blocked_end();
+		return false;
+	}
+	pp->nretake++;
+	if (tracing())
+		trace_p(TraceRetake, pp, 0, 0);
+	store_rlx(&pp->syscalltick, load_rlx(&pp->syscalltick) + 1);
+	return true;
+}
+
+static bool look_syscall(struct p *pp, int64_t now)
+{
+	uint32_t tick = load_rlx(&pp->syscalltick);
+	if (pp->sysmon_syscalltick != tick) {
+		pp->sysmon_syscalltick = tick;
+		pp->sysmon_syscallwhen = now;
+		return false;
+	}
+	if (pp->sysmon_syscallwhen + MIN_DELAY > now)
+		return false;
+	/* Nothing else to do, and somebody else could do it if there were: leave it, but not for ever. */
+	if (runq_empty(pp) && load_rlx(&sched.nmspinning) + load_rlx(&sched.npidle) > 0 &&
+	    pp->sysmon_syscallwhen + MAX_DELAY > now)
+		return false;
+	/* No M could take it over: the call may go on until somebody needs the P. */
+	if (unlikely(bound_reached()) && !others_wait(pp) && !timer_due(now))
+		return false;
+	if (bound_retake(pp))
+		return true;
+	if (!p_retake(pp, Pidle))
+		return false;
+	handoffp(pp);
+	return true;
+}
+
+/* One look at every P. True: there was something to do. */
+bool sysmon_retake(int64_t now)
+{
+	bool acted = false;
+	for (int i = 0; i < sched.nprocs; i++) {
+		struct p *pp = &allp[i];
+		switch ((enum pstatus)load_acq(&pp->status)) {
+		case Prunning:
+			acted |= look_running(pp, now);
+			break;
+		case Psyscall:
+			/* A G that comes back often enough still must not keep its P for ever. */
+			look_running(pp, now);
+			acted |= look_syscall(pp, now);
+			break;
+		default:
+			break;
+		}
+	}
+	return acted;
+}
