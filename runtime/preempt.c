@@ -8,22 +8,26 @@
  * for. So while others wait, sysmon has the handler look what a G is at, a few times in its slice, and one that is at a `pause`
  * gives its P away at once.
  *
- * A loop without one is short all the same: a G that look after look finds at one place may be spinning, and gets short slices
- * (retake.c). Not any G that uses up its slice: to fill a CPU's caches anew after each switch costs xz -T4 2 ms.
+ * A loop without one is short all the same, and so is what it calls (the clock, for a limit): a G that look after look finds at
+ * one of three places may be spinning, and gets short slices (retake.c). Not any G that uses up its slice: to fill a CPU's
+ * caches anew after each switch costs xz -T4 2 ms.
  */
 #include "runtime.h"
 #include "tracebuf.h"
 
-#define NEAR 1024 /* bytes: a loop, or the loops of one function */
-#define STAYS 4   /* looks */
+#define NEAR 256 /* bytes: a loop */
+#define STAYS 4	 /* looks in a row at known places */
 
 int preempt_signal = 64;
 
 void preempt_note_place(struct g *g, uintptr_t ip)
 {
-	bool near = ip - g->place + NEAR < 2 * NEAR;
-	store_rlx(&g->stays, near ? load_rlx(&g->stays) + 1 : 0);
-	g->place = ip;
+	bool known = false;
+	for (int i = 0; i < NPLACES; i++)
+		known |= ip - g->places[i] + NEAR < 2 * NEAR;
+	store_rlx(&g->stays, known ? load_rlx(&g->stays) + 1 : 0);
+	if (!known)
+		g->places[g->nplaces++ % NPLACES] = ip;
 }
 
 bool preempt_stays(const struct g *g)

@@ -51,6 +51,8 @@ enum { IntrSignal = 1, IntrInbox = 2 };
 /* The wait record: sequence number << 32 | how it ended << 8 | state. See park.c. */
 enum waitstate { WaitIdle, WaitPrepared, WaitParked, WaitClaimed };
 
+#define NPLACES 3 /* see preempt.c */
+
 struct g;
 struct m;
 struct p;
@@ -136,8 +138,9 @@ struct g {
 	uint64_t switches;
 	uint64_t migrations;
 	struct p *lastp;
-	uintptr_t place;	/* where it was at the last look, see preempt.c */
-	_Atomic uint32_t stays; /* looks in a row that found it near that; never reset, the first look at another thread does it */
+	uintptr_t places[NPLACES]; /* where looks found it, see preempt.c */
+	uint32_t nplaces;
+	_Atomic uint32_t stays; /* looks in a row that found it at one of them; a new thread's first ones set it to 0 */
 	_Atomic uint64_t retaken; /* when its P was last taken, or tried to be, during a system call */
 	uint32_t slot;
 	int policy, priority, nice; /* recorded, not applied */

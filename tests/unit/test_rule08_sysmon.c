@@ -240,7 +240,7 @@ START_TEST(a_new_slice_has_its_own_10_ms)
 }
 END_TEST
 
-static uintptr_t stride; /* how far from one another looks find a G */
+static uintptr_t places; /* that looks find a G at in turn */
 
 /* Runs for so long; a G gives way when it is told to, or (every) after each ms. How many were told to. */
 static uint64_t told_in(int ms, bool every)
@@ -249,7 +249,7 @@ static uint64_t told_in(int ms, bool every)
 	for (int i = 0; i < ms; i++) {
 		fake_until(fake.now + MSEC);
 		struct g *g = unit_curg(0);
-		preempt_note_place(g, 0x1000 + (uintptr_t)i % 2 * stride);
+		preempt_note_place(g, 0x1000 + (uintptr_t)i % places * 0x1000);
 		if (!every && !load_rlx(&g->preempt))
 			continue;
 		fake_call(g, unit_yield, NULL);
@@ -261,7 +261,7 @@ static uint64_t told_in(int ms, bool every)
 START_TEST(slices_are_shorter_while_all_are_used_up_at_one_place)
 {
 	with_sysmon(1);
-	stride = 1023;
+	places = 3;
 	for (int i = 0; i < 4; i++)
 		runq_put(&allp[0], used_up(), false);
 	told_in(60, false);
@@ -274,7 +274,7 @@ END_TEST
 START_TEST(but_not_of_those_that_move_about)
 {
 	with_sysmon(1);
-	stride = 1024;
+	places = 4;
 	for (int i = 0; i < 4; i++)
 		runq_put(&allp[0], used_up(), false);
 	told_in(60, false);
@@ -288,10 +288,10 @@ START_TEST(it_stays_after_four_looks_in_a_row)
 	preempt_note_place(main_g, 5000);
 	for (int i = 0; i < 4; i++) {
 		ck_assert(!preempt_stays(main_g));
-		preempt_note_place(main_g, i % 2 ? 5000 : 3977);
+		preempt_note_place(main_g, i % 2 ? 5255 : 4744);
 	}
 	ck_assert(preempt_stays(main_g));
-	preempt_note_place(main_g, 5000 + 1024);
+	preempt_note_place(main_g, 5256);
 	ck_assert(!preempt_stays(main_g));
 }
 END_TEST
