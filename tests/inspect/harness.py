@@ -114,7 +114,7 @@ class Test:
             raise Failure(why)
 
     @staticmethod
-    def until(condition, limit=20):
+    def until(condition, limit=60):
         """Waits for it to become true; its value."""
         end = time.monotonic() + limit
         while True:

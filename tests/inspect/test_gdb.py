@@ -94,7 +94,7 @@ def test_core(t):
                     env={"LD_PRELOAD": library, "GOTRACEBACK": "none"})
         t.settled(p)
         os.kill(p.pid, signal.SIGABRT)
-        p.popen.wait(timeout=30)
+        p.popen.wait(timeout=harness.LIMIT)
         core, = (os.path.join(folder, name) for name in os.listdir(folder))
         check_all(t, gdb(t, library, "info goroutines", "goroutine all bt", args=(os.path.join(t.dir, "mixed"), core)))
 

@@ -115,11 +115,18 @@ def test_the_program_is_itself(t):
     t.check("threads by entry function" in done.stderr, done.stderr[-400:])
 
 
+def caught(pid):
+    """The set of signals for which it has handlers."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"SigCgt:\s+(\w+)", f.read())[1], 16)
+
+
 def started(t, *args):
     p = subprocess.Popen([harness.PRELOOM, "record", "-o", os.path.join(t.dir, "r.html"), *map(str, args)], stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True, start_new_session=True)
     if args[0] == "--":
         p.stdout.readline()
+    t.until(lambda: caught(p.pid) >> signal.SIGINT - 1 & 1)
     time.sleep(0.8)
     return p
 
@@ -128,7 +135,7 @@ def test_interrupt(t):
     """Ctrl-C goes to both, as a terminal sends it: the report is written, and the status says how the program ended."""
     p = started(t, "--", t.compile("relay.c"))
     os.killpg(p.pid, signal.SIGINT)
-    _, err = p.communicate(timeout=30)
+    _, err = p.communicate(timeout=harness.LIMIT)
     t.check(p.returncode == -signal.SIGINT, p.returncode)
     t.check("threads by entry function" in err and "to its end" in err, err)
     data = data_of(os.path.join(t.dir, "r.html"))
@@ -142,7 +149,7 @@ def test_a_signal_comes_once(t):
         for sig, said in ((signal.SIGINT, "1 0 0"), (signal.SIGTERM, "0 1 0"), (signal.SIGHUP, "0 0 1")):
             p = started(t, "--", program)
             send(p.pid, sig)
-            out, err = p.communicate(timeout=30)
+            out, err = p.communicate(timeout=harness.LIMIT)
             t.check(p.returncode == 0 and out.strip() == said, f"{send.__name__} {sig.name}: {out!r} {p.returncode} {err}")
 
 
@@ -151,7 +158,7 @@ def test_several_signals_come_once_each(t):
     for send, sig in ((os.killpg, signal.SIGHUP), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)):
         send(p.pid, sig)
         time.sleep(0.05)
-    out, err = p.communicate(timeout=30)
+    out, err = p.communicate(timeout=harness.LIMIT)
     t.check(p.returncode == 0 and out.strip() == "1 1 1", f"{out!r} {p.returncode} {err}")
 
 
@@ -193,13 +200,11 @@ def test_a_process(t):
     p = t.start(t.compile("hot.c"))
     r = started(t, p.pid)
     r.send_signal(signal.SIGINT)
-    _, err = r.communicate(timeout=30)
+    _, err = r.communicate(timeout=harness.LIMIT)
     t.check(r.returncode == 0, err)
     t.check(section(t, err, "where CPU time went")[0].endswith("hot_function"), err)
     t.check(p.popen.poll() is None, "the process has ended")
-    status = open(f"/proc/{p.pid}/status").read()
-    caught = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)
-    t.check(not caught & 1 << signal.SIGINT - 1, "SIGINT is still caught")
+    t.check(not caught(p.pid) >> signal.SIGINT - 1 & 1, "SIGINT is still caught")
     t.preloom("record", "--seconds", 0.3, "-o", os.path.join(t.dir, "again.html"), p.pid)
 
 
@@ -293,7 +298,7 @@ while True:
 """
     p = started(t, "--", "python3", "-c", source)
     os.kill(p.pid, signal.SIGINT)  # the program gets it from the recorder: once, as a second one would interrupt its end
-    out, err = p.communicate(timeout=30)
+    out, err = p.communicate(timeout=harness.LIMIT)
     t.check(p.returncode == 6 and out == "left\n", f"{p.returncode} {out!r} {err}")
     t.check("2 threads, to its end" in err and "lost" not in err, err)
     t.check(data_of(os.path.join(t.dir, "r.html"))["threads_total"] == 2, err)

@@ -122,5 +122,5 @@ def test_end_of_the_process(t):
                            stderr=subprocess.PIPE, text=True)
     time.sleep(0.5)
     p.end()
-    err = top.communicate(timeout=20)[1]
+    err = top.communicate(timeout=harness.LIMIT)[1]
     t.check(top.returncode == 1 and f"process {p.pid}: it has ended" in err, f"{top.returncode} {err!r}")

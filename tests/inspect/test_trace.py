@@ -117,8 +117,8 @@ def test_everything_is_in_the_file(t):
     tracer = begun(t, p, path)
     time.sleep(1)
     p.popen.send_signal(signal.SIGTERM)
-    said, _ = tracer.communicate(timeout=30)
-    t.check(p.popen.wait(timeout=10) == -signal.SIGTERM, p.popen.returncode)
+    said, _ = tracer.communicate(timeout=harness.LIMIT)
+    t.check(p.popen.wait(timeout=harness.LIMIT) == -signal.SIGTERM, p.popen.returncode)
     t.check("lost" not in said, said)
     trace = well_formed(t, path)
     span = max(e for rows in trace.rows.values() for _, e, *_ in rows)
@@ -150,7 +150,7 @@ def test_written_at_exit(t):
         if end == "signal":
             time.sleep(1)
             p.popen.send_signal(signal.SIGTERM)
-        p.popen.communicate(timeout=30)
+        p.popen.communicate(timeout=harness.LIMIT)
         written = path.replace("%p", str(p.pid))
         t.check(os.path.exists(written) and os.path.getsize(written) > 0, f"{end}: no {written}")
         trace = well_formed(t, written)
@@ -166,7 +166,7 @@ def test_gomaxprocs_changes(t):
     t.preloom("set", "gomaxprocs=1", p.pid)
     time.sleep(0.5)
     tracer.send_signal(signal.SIGINT)
-    tracer.communicate(timeout=30)
+    tracer.communicate(timeout=harness.LIMIT)
     trace = well_formed(t, path)
     numbers = [e["args"]["P"] for e in trace.events if e["ph"] == "C" and e["name"] == "gomaxprocs"]
     t.check(numbers == [3, 1], numbers)
@@ -182,7 +182,7 @@ def test_killed(t):
     tracer = begun(t, p, path)
     time.sleep(0.5)
     p.popen.kill()
-    said, _ = tracer.communicate(timeout=20)
+    said, _ = tracer.communicate(timeout=harness.LIMIT)
     t.check(tracer.returncode == 0 and "killed" in said, said)
     t.check(len(well_formed(t, path).flows) > 10, said)
 
@@ -195,7 +195,7 @@ def test_tracer_dies(t):
     tracer.communicate()
     begin = time.monotonic()
     p.popen.send_signal(signal.SIGTERM)
-    t.check(p.popen.wait(timeout=30) == -signal.SIGTERM, p.popen.returncode)
+    t.check(p.popen.wait(timeout=harness.LIMIT) == -signal.SIGTERM, p.popen.returncode)
     t.check(time.monotonic() - begin < 20, "it waited for long")
 
 
@@ -204,7 +204,7 @@ def test_one_at_a_time(t):
     tracer = begun(t, p, os.path.join(t.dir, "first"))
     t.one_line(rf"preloom trace: process {p.pid}: it is being traced already", "trace", "-o", os.path.join(t.dir, "x"), p.pid)
     tracer.send_signal(signal.SIGINT)
-    tracer.communicate(timeout=20)
+    tracer.communicate(timeout=harness.LIMIT)
     t.check(tracer.returncode == 0, "the first one failed")
     traced(t, p, seconds=0.3)
 

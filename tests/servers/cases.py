@@ -77,7 +77,7 @@ def sysbench(stage, sock, threads, command, seconds=0):
 
 def mariadb_start(stage, sock, more):
     server = stage.start(["mariadbd", "--no-defaults", "--user=root", f"--datadir={stage.dir / 'data'}", f"--socket={sock}",
-                          "--skip-networking", f"--pid-file={stage.dir / 'pid'}", "--max-connections=700", "--max-prepared-stmt-count=100000", "--back-log=1000",
+                          "--skip-networking", f"--pid-file={stage.dir / 'pid'}", "--max-connections=700", "--max-prepared-stmt-count=100000", "--back-log=1000", "--connect-timeout=120",
                           "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", *more], under_test=True)
     ping = ["mariadb-admin", "--no-defaults", "-uroot", f"--socket={sock}", "ping"]
     for _ in range(200):
