@@ -21,6 +21,7 @@
  * walks every entry of 8 MiB.
  */
 #include "stackimpl.h"
+#include <asm/errno.h>
 #include <linux/mman.h>
 
 #define TABLE (2UL << 20) /* what one page of page-table entries maps */
@@ -248,12 +249,19 @@ void stack_give_ahead(struct region *r, uint32_t first, uint32_t n)
 	unlock(&stack_lk);
 }
 
+/* Also what mlockall keeps in memory. */
+static void drop(uintptr_t lo, size_t size)
+{
+	if (os_madvise((void *)lo, size, MADV_DONTNEED) == -EINVAL)
+		os_madvise((void *)lo, size, MADV_DONTNEED_LOCKED);
+}
+
 /* All but the top. */
 static void cool(const struct freed *f)
 {
 	uintptr_t lo = slot_lo(f->r, f->i) + f->r->slots[f->i].guard * PAGE, hi = slot_lo(f->r, f->i) + f->r->size;
 	if (lo < hi - KEEP)
-		os_madvise((void *)lo, hi - KEEP - lo, MADV_DONTNEED);
+		drop(lo, hi - KEEP - lo);
 }
 
 static void zero_top(const struct freed *f)
@@ -313,7 +321,7 @@ static void clean(const struct freed *f, uint32_t n)
 	for (uint32_t i = 0, k; i < n; i = k) {
 		for (k = i + 1; k < n && f[k].r == f[i].r && f[k].i == f[k - 1].i + 1; k++)
 			;
-		os_madvise((void *)slot_lo(f[i].r, f[i].i), (k - i) * f[i].r->size, MADV_DONTNEED);
+		drop(slot_lo(f[i].r, f[i].i), (k - i) * f[i].r->size);
 	}
 }
 
@@ -406,7 +414,7 @@ static void unmap(struct region *r, uint32_t i, uintptr_t addr, size_t size)
 {
 	struct slot *s = &r->slots[i];
 	if (size < r->size) {
-		os_madvise((void *)addr, size, MADV_DONTNEED);
+		drop(addr, size);
 		s->gone += (uint32_t)(size / PAGE);
 		if (s->gone * PAGE < r->size)
 			return;

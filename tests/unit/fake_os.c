@@ -208,8 +208,10 @@ int os_madvise(void *p, size_t size, int advice)
 		fake.guard_lo = (uintptr_t)p;
 		fake.guard_hi = (uintptr_t)p + size;
 	}
-	if (advice == MADV_DONTNEED)
-		return madvise(p, size, advice);
+	if (advice == MADV_DONTNEED && fake.locked)
+		return -EINVAL;
+	if (advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED)
+		return madvise(p, size, MADV_DONTNEED);
 	return 0;
 }
 

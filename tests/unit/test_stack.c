@@ -73,11 +73,10 @@ START_TEST(a_freed_stack_is_used_again_and_zero)
 END_TEST
 
 /* Through every stage that freed stacks go through. */
-START_TEST(many_freed_stacks_are_zero)
+static void check_many_freed(void)
 {
 	enum { N = 1400, SMALL = 32 << 10 };
 	static char *p[N];
-	fake_start(1);
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < N; i++) {
 			p[i] = get(SMALL);
@@ -87,6 +86,21 @@ START_TEST(many_freed_stacks_are_zero)
 		for (int i = 0; i < N; i++)
 			ck_assert(stack_free((uintptr_t)p[i * 3 % N], SMALL));
 	}
+}
+
+START_TEST(many_freed_stacks_are_zero)
+{
+	fake_start(1);
+	check_many_freed();
+}
+END_TEST
+
+/* The kernel drops what mlockall locked only if told so. */
+START_TEST(freed_stacks_are_zero_where_memory_is_locked)
+{
+	fake_start(1);
+	fake.locked = true;
+	check_many_freed();
 }
 END_TEST
 
@@ -555,6 +569,7 @@ START_TEST(another_error_is_the_caller_s)
 END_TEST
 
 UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_zero, many_freed_stacks_are_zero,
+	  freed_stacks_are_zero_where_memory_is_locked,
 	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
 	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
