@@ -88,10 +88,12 @@ void fork_child(bool locked)
 	gs_after_fork(m); /* first: locks in Debug builds look for the M */
 	trace_after_fork(m);
 	prof_after_fork(m);
-	if (locked)
+	if (locked) {
 		unlock_own();
-	else
+	} else {
+		stack_after_vfork();
 		alloc_after_vfork();
+	}
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
 	g->cputicks = 0;
 	g->run_start = arch_cputicks();

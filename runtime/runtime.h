@@ -165,6 +165,7 @@ bool stack_is_cooling(void);
 void stack_tick(int64_t now);
 void stack_lock(void);
 void stack_unlock(void);
+void stack_after_vfork(void);
 bool stack_ahead_wanted(void);
 bool stack_make_ahead(void);
 

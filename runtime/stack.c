@@ -56,6 +56,16 @@ void stack_unlock(void)
 	unlock(&stack_lk);
 }
 
+/* In the child of a vfork, whose parent had other M's in the middle of it: what is free stays behind. */
+void stack_after_vfork(void)
+{
+	store_rlx(&stack_lk.v, 0);
+	ndirty = nwarm = 0;
+	store_rlx(&ncooling, 0);
+	for (uint32_t k = load_rlx(&nregions); k > 0; k--)
+		regions[k - 1].cooling = regions[k - 1].warm = regions[k - 1].clean = NONE;
+}
+
 static bool within(const struct region *r, uintptr_t addr)
 {
 	return addr >= r->lo && addr < r->hi;

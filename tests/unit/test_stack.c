@@ -104,6 +104,27 @@ START_TEST(freed_stacks_are_zero_where_memory_is_locked)
 }
 END_TEST
 
+/* The child of a vfork, made while another M was in the middle of it. */
+START_TEST(a_vfork_leaves_free_stacks_behind)
+{
+	enum { N = 100 };
+	static char *p[N];
+	fake_start(1);
+	for (int i = 0; i < N; i++)
+		p[i] = get(SIZE);
+	for (int i = 0; i < N; i++)
+		stack_free((uintptr_t)p[i], SIZE);
+	stack_lock();
+	stack_after_vfork();
+	for (int i = 0; i < N; i++) {
+		char *q = get(SIZE);
+		check_zero(q, SIZE);
+		for (int k = 0; k < N; k++)
+			ck_assert_ptr_ne(q, p[k]);
+	}
+}
+END_TEST
+
 START_TEST(no_stack_is_handed_out_twice)
 {
 	enum { N = 200, SMALL = 32 << 10 };
@@ -569,7 +590,7 @@ START_TEST(another_error_is_the_caller_s)
 END_TEST
 
 UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_zero, many_freed_stacks_are_zero,
-	  freed_stacks_are_zero_where_memory_is_locked,
+	  freed_stacks_are_zero_where_memory_is_locked, a_vfork_leaves_free_stacks_behind,
 	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
 	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
