@@ -139,15 +139,23 @@ long shim_wire_ioprio(struct regs *r)
 	return sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m->procid, A3(r));
 }
 
+/* The kernel thread that nothing was changed on, sysmon's; 0: the caller's own, while there is none. */
+static int unchanged_thread(void)
+{
+	const struct m *m = sched.allm;
+	while (m && !m->sysmon)
+		m = m->alllink;
+	return m ? m->procid : 0;
+}
+
+/* One that is not wired has what the process began with. */
 long shim_ioprio_get(struct regs *r)
 {
 	struct g *g = io_thread(r);
 	if (!g)
 		return shim_raw(r);
 	const struct m *m = g->lockedm;
-	if (g != getg() && !m)
-		return 0; /* IOPRIO_CLASS_NONE, as for a thread that has set none */
-	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m->procid);
+	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m ? m->procid : unchanged_thread());
 }
 
 /* --- what confines a thread, and those that it makes --- */
