@@ -448,6 +448,28 @@ START_TEST(no_guard_is_touched)
 }
 END_TEST
 
+/* Old kernels: what is made ready has its guard from who takes it. */
+START_TEST(ahead_without_guards_in_page_tables)
+{
+	fake_start(2);
+	fake.no_ranges = true;
+	fake.guard_error = -EINVAL;
+	burst(100, SIZE);
+	ck_assert_int_eq(make_ahead(), 12);
+	for (int i = 0; i < 300; i++) {
+		int before = fake.mprotects;
+		char *p = get(SIZE);
+		check_zero(p, SIZE);
+		ck_assert_msg(fake.mprotects == before + 1, "%d: %d", i, fake.mprotects - before);
+		ck_assert_uint_eq(fake.guard_lo, (uintptr_t)p);
+		ck_assert_uint_eq(fake.guard_hi, (uintptr_t)p + GUARD);
+		fake.now += USEC;
+		if (i % 3 == 0)
+			make_ahead();
+	}
+}
+END_TEST
+
 /* What nobody takes is not the beginning of more: it is warm, and of those there are never more than 1024. */
 START_TEST(bursts_that_end_do_not_add_up)
 {
@@ -597,7 +619,7 @@ UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_z
 	  none_is_made_ready_without_a_burst, how_many_are_made_ready, what_is_made_ready_is_taken_next,
 	  what_was_ready_and_used_is_zeroed, a_burst_has_one_size,
 	  an_m_without_work_makes_them_ready, one_that_finds_work_does_that, none_is_made_ready_with_too_few_cpus,
-	  none_is_made_ready_on_one_p, no_guard_is_touched, bursts_that_end_do_not_add_up,
+	  none_is_made_ready_on_one_p, no_guard_is_touched, ahead_without_guards_in_page_tables, bursts_that_end_do_not_add_up,
 	  a_guard_costs_no_map_entry, programs_that_close_the_guard_themselves,
 	  the_next_user_finds_the_guard_in_place, the_next_user_may_want_another_guard,
 	  guards_are_made_ahead, a_guard_made_ahead_may_be_the_wrong_one, without_ranges_each_guard_is_made_by_itself,
