@@ -114,7 +114,9 @@ START_TEST(a_vfork_leaves_free_stacks_behind)
 		p[i] = get(SIZE);
 	for (int i = 0; i < N; i++)
 		stack_free((uintptr_t)p[i], SIZE);
+	fake_on(NULL); /* another's lock */
 	stack_lock();
+	fake_on(&fake.ms[0]);
 	stack_after_vfork();
 	for (int i = 0; i < N; i++) {
 		char *q = get(SIZE);
