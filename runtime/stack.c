@@ -259,11 +259,11 @@ void stack_give_ahead(struct region *r, uint32_t first, uint32_t n)
 	unlock(&stack_lk);
 }
 
-/* Also what mlockall keeps in memory. */
-static void drop(uintptr_t lo, size_t size)
+/* Also what mlockall keeps in memory (from Linux 5.18 on). False: it is as it was. */
+static bool drop(uintptr_t lo, size_t size)
 {
-	if (os_madvise((void *)lo, size, MADV_DONTNEED) == -EINVAL)
-		os_madvise((void *)lo, size, MADV_DONTNEED_LOCKED);
+	return os_madvise((void *)lo, size, MADV_DONTNEED) != -EINVAL ||
+	       os_madvise((void *)lo, size, MADV_DONTNEED_LOCKED) != -EINVAL;
 }
 
 /* All but the top. */
@@ -325,13 +325,15 @@ bool stack_keeps_warm_locked(uint32_t n)
 	return keep;
 }
 
-/* Drops all pages; one call for slots that lie side by side. Guards stay. */
+/* Drops all pages; one call for slots that lie side by side. Guards stay. What cannot be dropped is zeroed where it matters. */
 static void clean(const struct freed *f, uint32_t n)
 {
 	for (uint32_t i = 0, k; i < n; i = k) {
 		for (k = i + 1; k < n && f[k].r == f[i].r && f[k].i == f[k - 1].i + 1; k++)
 			;
-		drop(slot_lo(f[i].r, f[i].i), (k - i) * f[i].r->size);
+		if (!drop(slot_lo(f[i].r, f[i].i), (k - i) * f[i].r->size))
+			for (uint32_t j = i; j < k; j++)
+				zero_top(&f[j]);
 	}
 }
 

@@ -208,7 +208,7 @@ int os_madvise(void *p, size_t size, int advice)
 		fake.guard_lo = (uintptr_t)p;
 		fake.guard_hi = (uintptr_t)p + size;
 	}
-	if (advice == MADV_DONTNEED && fake.locked)
+	if ((advice == MADV_DONTNEED && fake.locked) || (advice == MADV_DONTNEED_LOCKED && fake.locked_stays))
 		return -EINVAL;
 	if (advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED)
 		return madvise(p, size, MADV_DONTNEED);

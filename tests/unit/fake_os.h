@@ -77,6 +77,7 @@ struct fake {
 	bool no_ranges; /* the kernel has no process_madvise for oneself */
 	int guard_error; /* what MADV_GUARD_INSTALL returns */
 	bool locked;	 /* memory is: MADV_DONTNEED is refused */
+	bool locked_stays; /* and so is MADV_DONTNEED_LOCKED, before Linux 5.18 */
 	int madvises[256], mprotects;
 	bool mprotect_fails, poke_works;
 	uintptr_t guard_lo, guard_hi; /* of the last guard, by either way */

@@ -72,26 +72,28 @@ START_TEST(a_freed_stack_is_used_again_and_zero)
 }
 END_TEST
 
-/* Through every stage that freed stacks go through. */
-static void check_many_freed(void)
+#define SHORT (32 << 10)
+
+/* Through every stage that freed stacks go through. Their upper n bytes are zero. */
+static void check_many_freed(size_t n)
 {
-	enum { N = 1400, SMALL = 32 << 10 };
+	enum { N = 1400 };
 	static char *p[N];
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < N; i++) {
-			p[i] = get(SMALL);
-			check_zero(p[i], SMALL);
-			dirty(p[i], SMALL);
+			p[i] = get(SHORT);
+			check_zero(p[i] + SHORT - n, n);
+			dirty(p[i], SHORT);
 		}
 		for (int i = 0; i < N; i++)
-			ck_assert(stack_free((uintptr_t)p[i * 3 % N], SMALL));
+			ck_assert(stack_free((uintptr_t)p[i * 3 % N], SHORT));
 	}
 }
 
 START_TEST(many_freed_stacks_are_zero)
 {
 	fake_start(1);
-	check_many_freed();
+	check_many_freed(SHORT);
 }
 END_TEST
 
@@ -100,7 +102,16 @@ START_TEST(freed_stacks_are_zero_where_memory_is_locked)
 {
 	fake_start(1);
 	fake.locked = true;
-	check_many_freed();
+	check_many_freed(SHORT);
+}
+END_TEST
+
+/* Or not even then: glibc's descriptor is zero all the same. */
+START_TEST(their_tops_are_where_the_kernel_keeps_it)
+{
+	fake_start(1);
+	fake.locked = fake.locked_stays = true;
+	check_many_freed(2 * PAGE + GUARD);
 }
 END_TEST
 
@@ -614,7 +625,7 @@ START_TEST(another_error_is_the_caller_s)
 END_TEST
 
 UNIT_MAIN("stack pool", stacks_do_not_overlap, a_freed_stack_is_used_again_and_zero, many_freed_stacks_are_zero,
-	  freed_stacks_are_zero_where_memory_is_locked, a_vfork_leaves_free_stacks_behind,
+	  freed_stacks_are_zero_where_memory_is_locked, their_tops_are_where_the_kernel_keeps_it, a_vfork_leaves_free_stacks_behind,
 	  no_stack_is_handed_out_twice, sizes_have_their_own_regions, what_is_freed_does_not_stay_in_memory,
 	  many_freed_stacks_cool, those_that_are_taken_again_and_again_stay,
 	  bounds_of_a_stack, memory_of_others_is_not_freed, a_stack_may_be_unmapped_in_parts,
