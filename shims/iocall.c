@@ -121,7 +121,7 @@ static long hand_off(struct iocall *c, bool at_once)
 	if (c->waited && at_once)
 		store_rel(&c->w.state, 0);
 	long ret = at_once ? blocking_syscall_long(getg(), (long)r->rax, a) : blocking_syscall(getg(), (long)r->rax, a);
-	return ret == -EINTR || ret == -ERESTARTNOINTR ? -ERESTARTSYS : ret;
+	return ret == -EINTR ? -ERESTARTSYS : ret;
 }
 
 long io_block(struct iocall *c)
@@ -129,7 +129,7 @@ long io_block(struct iocall *c)
 	if (c->waited)
 		store_rel(&c->w.state, 0);
 	long ret = blocking_syscall(getg(), c->nr, c->a);
-	return ret == -EINTR || ret == -ERESTARTNOINTR ? (c->timed ? -EINTR : -ERESTARTSYS) : ret;
+	return ret == -EINTR ? (c->timed ? -EINTR : -ERESTARTSYS) : ret;
 }
 
 long io_end(struct iocall *c, long ret)

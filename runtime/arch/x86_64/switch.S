@@ -356,7 +356,7 @@ arch_munmap_exit:
 	.size arch_munmap_exit, .-arch_munmap_exit
 
 /* long arch_blocking_syscall(nr, args, stop)
- * Between the labels a signal handler that set *stop moves the thread to abort: -ERESTARTNOINTR, nothing was done. */
+ * Between the labels a signal handler that set *stop moves the thread to abort. */
 	.globl arch_blocking_syscall
 	.hidden arch_blocking_syscall
 	.type arch_blocking_syscall, @function
@@ -381,7 +381,8 @@ arch_blocking_begin:
 arch_blocking_end:
 	ret
 arch_blocking_abort:
-	mov	$-513, %rax
+	mov	$-4, %eax
+	cltq
 	ret
 	.cfi_endproc
 	.size arch_blocking_syscall, .-arch_blocking_syscall
