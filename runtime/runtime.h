@@ -97,7 +97,9 @@ int64_t sleep_until(int64_t when);		  /* parks; 0, or -EINTR */
 void entersyscall(int nr);
 void entersyscall_block(int nr); /* the P goes at once */
 void exitsyscall(void);
-long blocking_syscall(struct g *g, long nr, const long args[6]); /* the whole; -EINTR only if g->interrupt */
+/* The whole; -EINTR only if g->interrupt. A signal that came before the call was made: -ERESTARTNOINTR, as a call that finds
+ * what it wants is not ended by signals; of the long form -EINTR, as somebody may have seen the G in the call by then. */
+long blocking_syscall(struct g *g, long nr, const long args[6]);
 long blocking_syscall_long(struct g *g, long nr, const long args[6]);
 
 /* bound.c: blocking calls at the bound on M's */

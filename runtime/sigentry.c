@@ -322,9 +322,9 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 		break;
 	case Blocking:
 		sig_drain();
-		/* The kernel would restart it. */
 		if ((load_acq(&g->interrupt) || load_acq(&g->queuem)) && uc->ip < (uintptr_t)arch_blocking_end)
-			uc->ip = (uintptr_t)arch_blocking_abort;
+			uc->ip = (uintptr_t)(uc->ip == (uintptr_t)arch_blocking_again ? arch_blocking_ended :
+												 arch_blocking_not_made);
 		break;
 	case Asleep:
 		sig_drain();

@@ -169,10 +169,13 @@ static long handed_off(struct g *g, long nr, const long args[6])
 	return r;
 }
 
+#define INTERRUPTED (-4L)
+#define NOT_MADE (-513L) /* by arch_blocking_syscall */
+
 /* A signal that is not for this G ended it. */
 static bool is_to_repeat(struct g *g, long r)
 {
-	return unlikely(r == -4) && !load_acq(&g->interrupt);
+	return unlikely(r == INTERRUPTED || r == NOT_MADE) && !load_acq(&g->interrupt);
 }
 
 static long repeat(struct g *g, long nr, const long args[6], bool is_long)
@@ -183,7 +186,7 @@ static long repeat(struct g *g, long nr, const long args[6], bool is_long)
 		if (load_rlx(&g->queuem)) {
 			store_rlx(&g->queuem, 0);
 			if (!bound_wait(g))
-				return -4;
+				return INTERRUPTED;
 			g->queuedm = has_waited = is_long = true;
 		}
 		r = is_long && blocked_begin() ? handed_off(g, nr, args) : held(g, nr, args);
@@ -203,5 +206,7 @@ long blocking_syscall(struct g *g, long nr, const long args[6])
 long blocking_syscall_long(struct g *g, long nr, const long args[6])
 {
 	long r = likely(blocked_begin()) ? handed_off(g, nr, args) : held(g, nr, args);
-	return is_to_repeat(g, r) ? repeat(g, nr, args, true) : r;
+	if (is_to_repeat(g, r))
+		r = repeat(g, nr, args, true);
+	return unlikely(r == NOT_MADE) ? INTERRUPTED : r;
 }

@@ -157,7 +157,7 @@ long shim_sync(struct regs *r)
 	uint32_t n = load_rlx(&nlong);
 	long ret = n % SYNC_TRY_ANEW ? shim_blocks_long(r) : shim_may_block(r);
 	store_rlx(&nlong, os_nanotime() - begin > SYNC_IS_LONG ? n + 1 : 0);
-	return ret;
+	return ret == -ERESTARTSYS ? -ERESTARTNOINTR : ret; /* no signal ends it natively */
 }
 
 /* --- program memory --- */

@@ -269,7 +269,7 @@ long shim_fcntl(struct regs *r)
 	switch ((int)A2(r)) {
 	case F_SETLKW:
 	case F_OFD_SETLKW:
-		return shim_blocks_long(r);
+		return shim_setlkw(r);
 	case F_SETFL:
 		return flags_changed(shim_raw(r));
 	case F_DUPFD:

@@ -112,6 +112,17 @@ static bool is_listening(int fd)
 	return sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) == 0 && v;
 }
 
+/* One that a signal kept from being made (-ERESTARTNOINTR) is made after the handler, unless somebody may have seen it wait
+ * and sent the signal to end that. */
+static long result_of(const struct iocall *c, long ret)
+{
+	if (likely(ret != -EINTR && ret != -ERESTARTNOINTR))
+		return ret;
+	if (ret == -ERESTARTNOINTR && !c->waited)
+		return ret;
+	return c->timed ? -EINTR : -ERESTARTSYS;
+}
+
 static long hand_off(struct iocall *c, bool at_once)
 {
 	const struct regs *r = c->r;
@@ -120,16 +131,15 @@ static long hand_off(struct iocall *c, bool at_once)
 	 * for us. One that blocks is not waited for. */
 	if (c->waited && at_once)
 		store_rel(&c->w.state, 0);
-	long ret = at_once ? blocking_syscall_long(getg(), (long)r->rax, a) : blocking_syscall(getg(), (long)r->rax, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
+	return result_of(c, at_once ? blocking_syscall_long(getg(), (long)r->rax, a) :
+				      blocking_syscall(getg(), (long)r->rax, a));
 }
 
 long io_block(struct iocall *c)
 {
 	if (c->waited)
 		store_rel(&c->w.state, 0);
-	long ret = blocking_syscall(getg(), c->nr, c->a);
-	return ret == -EINTR ? (c->timed ? -EINTR : -ERESTARTSYS) : ret;
+	return result_of(c, blocking_syscall(getg(), c->nr, c->a));
 }
 
 long io_end(struct iocall *c, long ret)

@@ -44,6 +44,7 @@ long shim_raw(const struct regs *r);
 /* The call as it stands, as one that may block: short ones keep their P until sysmon takes it. */
 long shim_may_block(struct regs *r);	      /* SA_RESTART restarts it */
 long shim_may_block_nohand(struct regs *r);   /* always -EINTR after a handler */
+long shim_setlkw(struct regs *r);	      /* fcntl's locks that wait */
 long shim_blocks_long(struct regs *r);	      /* the P goes at once */
 long shim_blocks_long_nohand(struct regs *r);
 

@@ -6,6 +6,8 @@
  * shim_may_block   a real system call that may block; the P is kept until sysmon takes it (restarts with SA_RESTART)
  * shim_may_block_nohand   the same, always -EINTR after a handler
  * shim_blocks_long        expected to block: the P is handed off at once
+ *
+ * A signal that comes before shim_may_block has reached the kernel is handled first and the call made then.
  */
 
 /* threads */
@@ -169,15 +171,15 @@ SYSCALL(__NR_truncate, shim_may_block)
 SYSCALL(__NR_getdents64, shim_may_block)
 SYSCALL(__NR_ioctl, shim_ioctl)
 SYSCALL(__NR_fcntl, shim_fcntl)
-SYSCALL(__NR_flock, shim_blocks_long)
-SYSCALL(__NR_wait4, shim_blocks_long)
-SYSCALL(__NR_waitid, shim_blocks_long)
-SYSCALL(__NR_msgrcv, shim_blocks_long_nohand)
-SYSCALL(__NR_msgsnd, shim_blocks_long_nohand)
-SYSCALL(__NR_semop, shim_blocks_long_nohand)
-SYSCALL(__NR_semtimedop, shim_blocks_long_nohand)
-SYSCALL(__NR_mq_timedreceive, shim_blocks_long)
-SYSCALL(__NR_mq_timedsend, shim_blocks_long)
+SYSCALL(__NR_flock, shim_flock)
+SYSCALL(__NR_wait4, shim_wait4)
+SYSCALL(__NR_waitid, shim_waitid)
+SYSCALL(__NR_msgrcv, shim_msgrcv)
+SYSCALL(__NR_msgsnd, shim_msgsnd)
+SYSCALL(__NR_semop, shim_semop)
+SYSCALL(__NR_semtimedop, shim_semop)
+SYSCALL(__NR_mq_timedreceive, shim_mq)
+SYSCALL(__NR_mq_timedsend, shim_mq)
 SYSCALL(__NR_io_getevents, shim_blocks_long_nohand)
 SYSCALL(__NR_io_pgetevents, shim_blocks_long_nohand)
 SYSCALL(__NR_io_uring_setup, shim_io_uring_setup)

@@ -344,7 +344,7 @@ long arch_blocking_syscall(long nr, const long args[6], const _Atomic uint32_t *
 	struct fake_m *fm = fake.running;
 	(void)args;
 	if (load_acq(stop))
-		return -4;
+		return -513;
 	fm->nr = nr;
 	fake_suspend(MCall);
 	return fm->result;

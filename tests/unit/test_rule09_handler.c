@@ -20,7 +20,8 @@ _Noreturn void sig_return(struct kuc *uc);
 /* --- instead of sigframe.S --- */
 
 const char preloom_sigreturn[1], arch_restorer[1], arch_commit_begin[1], arch_commit_end[1];
-const char arch_blocking_begin[1], arch_blocking_end[1], arch_blocking_abort[1];
+const char arch_blocking_begin[1], arch_blocking_again[1], arch_blocking_end[1];
+const char arch_blocking_not_made[1], arch_blocking_ended[1];
 const char arch_user_begin[1], arch_user_end[1], arch_user_fault[1];
 
 static struct kuc committed;

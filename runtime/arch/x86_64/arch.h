@@ -121,10 +121,12 @@ extern const char arch_thread_entry[];
 long arch_clone_m(unsigned long flags, void *stack_top, int *parent_tid, int *child_tid, struct m *m, uintptr_t fs);
 _Noreturn void arch_munmap_exit(void *stack, size_t size);
 
-/* A raw system call that a signal handler can keep from starting: if the flag at *stop is non-zero before the
- * instruction, or becomes so and the handler finds the thread between the two labels, the result is -EINTR. */
+/* A raw system call that a signal handler can keep from starting and from waiting on. If the flag at *stop is non-zero before
+ * it is made, or becomes so and the handler finds the thread from begin to before end, the handler sends it to not_made, result
+ * -ERESTARTNOINTR; or, where it is at again, as the kernel would restart a call that waited, to ended, result -EINTR. */
 long arch_blocking_syscall(long nr, const long args[6], const _Atomic uint32_t *stop);
-extern const char arch_blocking_begin[], arch_blocking_end[], arch_blocking_abort[];
+extern const char arch_blocking_begin[], arch_blocking_again[], arch_blocking_end[];
+extern const char arch_blocking_not_made[], arch_blocking_ended[];
 
 /* Accesses to the program's memory that return -EFAULT instead of faulting. */
 int arch_user_load32(const void *p, uint32_t *v);

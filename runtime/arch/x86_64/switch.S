@@ -356,12 +356,14 @@ arch_munmap_exit:
 	.size arch_munmap_exit, .-arch_munmap_exit
 
 /* long arch_blocking_syscall(nr, args, stop)
- * Between the labels a signal handler that set *stop moves the thread to abort. */
+ * A signal handler that set *stop moves a thread that it finds between the labels to one of the two ends below. The kernel puts
+ * a call that it wants restarted two bytes back, at the plain `syscall`: coming from above one is at its prefix (which means
+ * nothing there). So the handler tells a call that waited from one that has not been made. */
 	.globl arch_blocking_syscall
 	.hidden arch_blocking_syscall
 	.type arch_blocking_syscall, @function
-	.globl arch_blocking_begin, arch_blocking_end, arch_blocking_abort
-	.hidden arch_blocking_begin, arch_blocking_end, arch_blocking_abort
+	.globl arch_blocking_begin, arch_blocking_again, arch_blocking_end, arch_blocking_not_made, arch_blocking_ended
+	.hidden arch_blocking_begin, arch_blocking_again, arch_blocking_end, arch_blocking_not_made, arch_blocking_ended
 	.p2align 4
 arch_blocking_syscall:
 	.cfi_startproc
@@ -376,13 +378,17 @@ arch_blocking_syscall:
 	mov	40(%r11), %r9
 arch_blocking_begin:
 	cmpl	$0, (%rcx)
-	jne	arch_blocking_abort
+	jne	arch_blocking_not_made
+	.byte	0x48			/* REX.W */
+arch_blocking_again:
 	syscall
 arch_blocking_end:
 	ret
-arch_blocking_abort:
-	mov	$-4, %eax
-	cltq
+arch_blocking_not_made:
+	mov	$-513, %rax		/* -ERESTARTNOINTR */
+	ret
+arch_blocking_ended:
+	mov	$-4, %rax		/* -EINTR */
 	ret
 	.cfi_endproc
 	.size arch_blocking_syscall, .-arch_blocking_syscall
