@@ -251,6 +251,7 @@ struct p {
 	uint64_t nswitch, nsteal, nstolen, nhandoff, nretake, npreempt, noverflow, nglobal, nwakep, nready, ndeferred, nspin, nmigrated;
 	uint32_t nyield;
 	uint64_t yield_ticks, spun_ticks; /* arch_cputicks() at the last yield; between yields since the kernel was told */
+	uint64_t looked_ticks; /* when a yield last looked at the netpoller */
 	uint64_t nspun; /* G's that were found spinning and gave their P away */
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */

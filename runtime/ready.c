@@ -13,6 +13,7 @@
 #define YIELDS_PER_CPU_YIELD 512
 #define ALONE_PER_CPU_YIELD 64 /* cheap, and the program pauses between mostly */
 #define TICKS_PER_CPU_YIELD (1 << 16) /* 20 to 30 µs */
+#define TICKS_PER_LOOK (1 << 14) /* 5 to 8 µs */
 #define TICKS_SPINNING (1 << 18) /* between two yields; more: it computes */
 
 static __attribute__((noinline)) void wake_others(struct p *pp)
@@ -163,11 +164,25 @@ static void yield_cpu(struct m *m, uint32_t times, uint64_t now)
 	m->ticks = 0;
 }
 
+/* Or it may wait for one that waits for a descriptor, which nobody looks at while this P always has a G to run. */
+static bool found_outside(struct p *pp, uint64_t now)
+{
+	struct gqueue q = { 0 };
+	if (likely(!netpoll_waiters() || now - pp->looked_ticks < TICKS_PER_LOOK || load_acq(&sched.lastpoll) == 0))
+		return false;
+	pp->looked_ticks = now;
+	netpoll(0, &q);
+	bool found = q.n != 0;
+	ready_list(&q);
+	return found;
+}
+
 static void goyield_m(struct g *g)
 {
 	struct m *m = getm();
 	g_off_cpu(m, g);
-	yield_cpu(m, YIELDS_PER_CPU_YIELD, g->wait_ticks);
+	if (!found_outside(m->p, g->wait_ticks))
+		yield_cpu(m, YIELDS_PER_CPU_YIELD, g->wait_ticks);
 	if (tracing())
 		trace_g(TraceYield, g, 0, 0);
 	g_setstatus(g, Grunning, Grunnable);
