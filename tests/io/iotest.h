@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -75,38 +76,72 @@ static inline void settle(void)
     msleep(30);
 }
 
-/* Kernel threads that run or want to. */
-static inline int running_threads(void)
+/* How often a kernel thread of this process has slept; -1: it is gone. *state: its letter in /proc. */
+static inline long times_slept(const char *tid, char *state)
 {
-    char path[300], text[400];
+    char path[300], text[4000];
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", tid);
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    text[len > 0 ? len : 0] = 0;
+    const char *s = strstr(text, "State:\t"), *slept = strstr(text, "\nvoluntary_ctxt_switches:\t");
+    if (!s || !slept)
+        return -1;
+    *state = s[7];
+    return atol(slept + 26);
+}
+
+enum { MAX_BUSY = 64 };
+
+struct busy {
+    int n;
+    struct {
+        int tid;
+        long slept; /* how often */
+    } threads[MAX_BUSY];
+};
+
+/* How many kernel threads but our own run or want to, and have not slept since the look before this one: what such a thread had
+ * to do then is done, and it was woken for something else (preloom's sysmon, at each of our own steps). */
+static inline int others_running(struct busy *seen)
+{
+    struct busy now = { 0 };
     int n = 0;
+    char state = 0, self[64] = "";
+    CHECK(readlink("/proc/thread-self", self, sizeof self - 1) > 0);
+    int own = atoi(strrchr(self, '/') + 1);
     DIR *d = opendir("/proc/self/task");
     CHECK(d);
     for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.')
+        int tid = atoi(e->d_name), before = 0;
+        long slept = tid && tid != own ? times_slept(e->d_name, &state) : -1;
+        if (slept < 0 || (state != 'R' && state != 'D'))
             continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/stat", e->d_name);
-        int fd = open(path, O_RDONLY);
-        ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
-        if (fd >= 0)
-            close(fd);
-        text[len > 0 ? len : 0] = 0;
-        char *state = strrchr(text, ')');
-        n += state && (state[2] == 'R' || state[2] == 'D');
+        while (before < seen->n && seen->threads[before].tid != tid)
+            before++;
+        n += before == seen->n || seen->threads[before].slept == slept;
+        if (now.n < MAX_BUSY) {
+            now.threads[now.n].tid = tid;
+            now.threads[now.n++].slept = slept;
+        }
     }
     closedir(d);
+    *seen = now;
     return n;
 }
 
 /* All other threads have blocked, also on a machine where they get to run late. */
 static inline void all_settle(void)
 {
-    for (int i = 0, two = 0; i < 200 && two < 30; i++) {
+    struct busy seen = { 0 };
+    for (int i = 0, one = 0; i < 200 && one < 30; i++) {
         settle();
-        int n = running_threads();
-        if (n <= 1)
+        int n = others_running(&seen);
+        if (n == 0)
             return;
-        two = n == 2 ? two + 1 : 0; /* one that has other things to do, perhaps */
+        one = n == 1 ? one + 1 : 0; /* it has other things to do, perhaps */
     }
 }
 
