@@ -77,6 +77,7 @@ step() {
         grep -E '^FAIL|error:|\(Failed\)|\(Timeout\)|must not' "$log" | head -n 40 || tail -n 30 "$log"
         echo "   log: ${log#"$top"/}"
     fi
+    sed -n 's/^slowest/   &/p' "$log"
     echo "   $good passed, $bad failed, $((SECONDS - begin)) s"
     [ "$bad" -eq 0 ]
 }
