@@ -32,11 +32,11 @@ int guard_set(uintptr_t addr, size_t size)
 	return os_mprotect((void *)addr, size, PROT_NONE);
 }
 
+/* Once guards are made by mprotect there may still be some of the other kind, which the kernel refused only then (mlockall). */
 static int guard_clear(uintptr_t addr, size_t size)
 {
-	if (guards_by_mprotect)
-		return os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE);
-	return os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
+	int err = os_madvise((void *)addr, size, MADV_GUARD_REMOVE);
+	return guards_by_mprotect ? os_mprotect((void *)addr, size, PROT_READ | PROT_WRITE) : err;
 }
 
 /* The first guard of slot i, and those of slots that nobody has used yet. */
