@@ -195,6 +195,7 @@ struct m {
 	uint64_t nsyscall;
 	_Atomic uint32_t held; /* the process ends: it runs no more */
 	_Atomic uint32_t world_seen; /* the last call that was to be made on every M */
+	long world_result;	     /* what it returned here */
 	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
 	struct trace_chunk *_Atomic trace; /* what it writes trace events to, in the session; see tracebuf.c */
 	uint32_t trace_session;

@@ -151,6 +151,7 @@ int privfd_take(int fd); /* moves it to where the program does not find it; the 
 
 /* world.c: a system call that must be made on every kernel thread */
 long world_call(long nr, long a1, long a2, long a3); /* the caller runs on a G */
+long world_call_ahead(long nr, long a1, long a2, long a3);
 void world_answer(struct m *m);
 void world_after_fork(struct m *self);
 

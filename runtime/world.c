@@ -2,8 +2,10 @@
  *
  * Credentials belong to kernel threads, but a program that changes them means the process. The caller makes the call on
  * its own M; if that succeeds, every other M is kicked and makes it in its signal handler, and the caller waits for
- * all. An M that is being made at the time is found in the list as soon as it has an id; it copied its maker's
- * credentials, before or after, and making the call twice changes nothing more.
+ * all. Each makes it once: setuid(0) by who is not root, but has it as its saved id, sets one id the first time and all
+ * three the second. So a new M has seen what its maker had when it copied the maker's credentials (os_newm).
+ *
+ * An M whose wired G changed it may get another result: that is its G's (world_result), and glibc's to judge.
  */
 #include "runtime.h"
 
@@ -15,6 +17,12 @@ static struct {
 	_Atomic uint32_t differs;
 } world;
 
+/* Has m made it? One with a wired G may have made the next one ahead of all. */
+static bool has_seen(const struct m *m, uint32_t gen)
+{
+	return (int32_t)(load_acq(&m->world_seen) - gen) >= 0;
+}
+
 static long make_call(void)
 {
 	return sys5(world.nr, world.args[0], world.args[1], world.args[2], 0, 0);
@@ -24,9 +32,10 @@ static long make_call(void)
 void world_answer(struct m *m)
 {
 	uint32_t gen = load_acq(&world.generation); /* acquire: pairs with the release in world_call */
-	if (likely(load_rlx(&m->world_seen) == gen) || m->tainted)
+	if (likely(has_seen(m, gen)) || m->tainted)
 		return;
-	if (make_call() != world.result)
+	m->world_result = make_call();
+	if (m->world_result != world.result && !m->lockedg)
 		store_rel(&world.differs, 1);
 	store_rel(&m->world_seen, gen);
 	atomic_fetch_add(&world.done, 1);
@@ -40,7 +49,7 @@ static bool kick_others(struct m *self, uint32_t gen)
 	bool any = false;
 	lock(&sched.lock);
 	for (struct m *m = sched.allm; m; m = m->alllink) {
-		if (m == self || m->tainted || load_acq(&m->world_seen) == gen)
+		if (m == self || m->tainted || has_seen(m, gen))
 			continue;
 		any = true;
 		sig_kick(m);
@@ -64,6 +73,7 @@ long world_call(long nr, long a1, long a2, long a3)
 		for (int i = 0; i < 3; i++)
 			world.args[i] = args[i];
 		uint32_t gen = load_rlx(&world.generation) + 1;
+		m->world_result = ret;
 		store_rel(&m->world_seen, gen);
 		store_rel(&world.generation, gen); /* release: the call is complete for whoever sees the number */
 		uint32_t done = load_acq(&world.done);
@@ -76,6 +86,15 @@ long world_call(long nr, long a1, long a2, long a3)
 	}
 	unlock(&world_lock);
 	return ret;
+}
+
+/* A wired G makes the call on its own M, before it is made on all: that will be the next one. */
+long world_call_ahead(long nr, long a1, long a2, long a3)
+{
+	struct m *m = getm();
+	m->world_result = sys5(nr, a1, a2, a3, 0, 0);
+	store_rel(&m->world_seen, load_rlx(&world.generation) + 1);
+	return m->world_result;
 }
 
 void world_after_fork(struct m *self)

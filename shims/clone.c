@@ -94,6 +94,7 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	long pid = sys5(nr, a1, a2, a3, a4, a5);
 	if (pid == 0) {
 		fork_child(!vfork);
+		cred_after_fork();
 		mask = sig_realmask(getm()); /* of the first kernel thread, which this one was not, perhaps */
 	} else if (!vfork)
 		fork_parent();

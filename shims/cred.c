@@ -2,9 +2,9 @@
  *
  * glibc's setuid and its family mean the process: glibc signals every other thread with SIGSETXID, each makes the call in
  * its handler, and the caller makes it last. Here the first of them makes it on every M (runtime/world.c), and the
- * others get that result. Made raw, through syscall(), such a call means one thread, as do setfsuid, capset, unshare
- * and their like: the G is wired to its M, which nobody else will use again. Threads that it makes then inherit what
- * confines it: filters of calls, no_new_privs and Landlock's rules.
+ * others get that result; those that are wired have the result of their own M. Made raw, through syscall(), such a call
+ * means one thread, as do setfsuid, capset, unshare and their like: the G is wired to its M, which nobody else will use
+ * again. Threads that it makes then inherit what confines it: filters of calls, no_new_privs and Landlock's rules.
  *
  * no_new_privs is always the kernel's: nothing that is kept here could hold for a fork or an exec that goes past preloom, by
  * an instruction of the program's own making. As long as some threads have it and others do not, those that have it are
@@ -21,27 +21,47 @@
 #define SIGSETXID 33
 #define IOPRIO_WHO_PROCESS 1 /* linux/ioprio.h has no name for it */
 
-/* A change that glibc spreads: from the first signal until its caller's own call. */
-static struct lock epoch_lock = LOCK_INIT(RankSignal);
+/* A change that glibc spreads: from the first signal until its caller's own call. The G that has it in hand may wait for every M,
+ * so this is no lock of the runtime's; those that wait for it let other G's run. */
 static struct {
+	_Atomic uint32_t busy;
 	struct g *caller; /* NULL: none under way */
 	bool made;
 	long result;
 } epoch;
 
+static void epoch_enter(void)
+{
+	/* acquire: pairs with the release in epoch_leave */
+	while (atomic_exchange_explicit(&epoch.busy, 1, memory_order_acquire))
+		gosched();
+}
+
+static void epoch_leave(void)
+{
+	store_rel(&epoch.busy, 0);
+}
+
 bool (*shim_is_raw_site)(uintptr_t ret);
+
+/* The child of a fork has one thread, and glibc's part of a change that another one was making is forgotten there. */
+void cred_after_fork(void)
+{
+	store_rlx(&epoch.busy, 0);
+	epoch.caller = NULL;
+}
 
 /* From tgkill: the first SIGSETXID names the caller. */
 void cred_signalled(int sig)
 {
 	if (likely(sig != SIGSETXID))
 		return;
-	lock(&epoch_lock);
+	epoch_enter();
 	if (!epoch.caller) {
 		epoch.caller = getg();
 		epoch.made = false;
 	}
-	unlock(&epoch_lock);
+	epoch_leave();
 }
 
 /* The G is about to change what belongs to its kernel thread. While that is the only one (a process that has just been
@@ -59,6 +79,22 @@ static long wired(struct regs *r, const char *why)
 	return shim_raw(r);
 }
 
+/* Between epoch_enter and epoch_leave: the calling G's part of the change. A wired one may have other credentials, and so
+ * another result. */
+static long setxid_part(struct regs *r, const struct g *g)
+{
+	if (g->lockedm && !epoch.made && g != epoch.caller)
+		return world_call_ahead((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
+	if (!epoch.made) {
+		epoch.result = world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
+		epoch.made = true;
+		return epoch.result;
+	}
+	if (!g->lockedm)
+		return epoch.result;
+	return epoch.result ? shim_raw(r) : getm()->world_result;
+}
+
 long shim_setxid(struct regs *r)
 {
 	struct g *g = getg();
@@ -66,16 +102,11 @@ long shim_setxid(struct regs *r)
 		return wired(r, "credentials");
 	if (!epoch.caller)
 		return world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
-	while (!trylock(&epoch_lock))
-		gosched();
-	if (!epoch.made) {
-		epoch.result = world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
-		epoch.made = true;
-	}
-	long ret = epoch.result;
+	epoch_enter();
+	long ret = setxid_part(r, g);
 	if (g == epoch.caller)
 		epoch.caller = NULL;
-	unlock(&epoch_lock);
+	epoch_leave();
 	return ret;
 }
 

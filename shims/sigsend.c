@@ -1,6 +1,7 @@
 /* sigsend.c - sending: kill, tkill, tgkill, sigqueue. What is for this process never reaches the kernel, except where
  * only the kernel can do it (SIGKILL, SIGSTOP, default actions).
  */
+#include "../runtime/ending.h"
 #include "shim.h"
 #include "sigimpl.h"
 #include <asm/resource.h>
@@ -24,6 +25,8 @@ static bool kernels(int sig)
  * call returns, but the kernel would rather tell its first thread, which may be any other M, and asleep. */
 static long by_kernel(int sig)
 {
+	if (sig == SIGKILL && sig_pid != 1) /* the kernel spares process 1 */
+		process_ending();
 	return sys3(__NR_tgkill, sig_pid, getm()->procid, sig);
 }
 
@@ -80,7 +83,6 @@ long shim_tkill(struct regs *r)
 	if (!in_this_process(tid))
 		return shim_raw(r);
 	struct ksiginfo info = info_of(sig, CODE_TKILL);
-	cred_signalled(sig);
 	return to_thread(r, tid, sig, &info);
 }
 
@@ -92,6 +94,7 @@ long shim_tgkill(struct regs *r)
 	if (tgid != sig_pid)
 		return shim_raw(r);
 	struct ksiginfo info = info_of(sig, CODE_TKILL);
+	cred_signalled(sig);
 	return to_thread(r, tid, sig, &info);
 }
 

@@ -25,8 +25,8 @@ static void *worker(void *arg)
     return NULL;
 }
 
-/* Every thread in /proc/self/task has the four user ids. */
-static void check_tasks(const char *want)
+/* Every thread in /proc/self/task has the four ids that are wanted in the line that begins with what. */
+static void check_tasks(const char *want, const char *what)
 {
     DIR *dir = opendir("/proc/self/task");
     struct dirent *entry;
@@ -40,7 +40,7 @@ static void check_tasks(const char *want)
         FILE *file = fopen(path, "r");
         CHECK(file != NULL);
         while (fgets(line, sizeof line, file))
-            if (strncmp(line, "Uid:", 4) == 0 || strncmp(line, "Gid:", 4) == 0) {
+            if (strncmp(line, what, 4) == 0) {
                 CHECK(strcmp(line + 4, want) == 0);
                 checked++;
             }
@@ -48,6 +48,20 @@ static void check_tasks(const char *want)
     }
     closedir(dir);
     CHECK(checked > 0);
+}
+
+static void *regained(void *arg)
+{
+    uid_t r, e, s;
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 20; i++) {
+        CHECK(getresuid(&r, &e, &s) == 0 && r == 1234 && e == 0 && s == 0);
+        if (i % 2)
+            sched_yield();
+        else
+            usleep(10);
+    }
+    return arg;
 }
 
 static void *raw_change(void *arg)
@@ -60,6 +74,60 @@ static void *raw_change(void *arg)
         CHECK(syscall(SYS_geteuid) == 4321);
     }
     return arg;
+}
+
+/* Each thread sets its ids once: setuid(0) by one that is not root, but has root's as its saved id, sets one id; what it
+ * sets when it is root is all three. Threads made between two changes have their makers' and none of the earlier ones. */
+static void regain(void)
+{
+    pthread_t threads[N];
+    CHECK0(pthread_barrier_init(&barrier, NULL, N + 1));
+    for (intptr_t i = 0; i < N; i++)
+        threads[i] = start(regained, (void *)i);
+    CHECK(setresuid(1234, 1234, 0) == 0);
+    CHECK(setuid(0) == 0);
+    check_tasks("\t1234\t0\t0\t0\n", "Uid:");
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < N; i++)
+        join(threads[i]);
+    check_tasks("\t1234\t0\t0\t0\n", "Uid:");
+    _exit(0);
+}
+
+static void *change_and_wait(void *arg)
+{
+    CHECK(syscall(SYS_setresuid, 4321, 4321, 4321) == 0);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return arg;
+}
+
+static void aborted(int sig)
+{
+    (void)sig;
+    _exit(7);
+}
+
+/* A thread that can no longer follow: glibc ends the process, by SIGABRT. */
+static void one_refuses(void)
+{
+    CHECK0(pthread_barrier_init(&barrier, NULL, 2));
+    start(change_and_wait, NULL);
+    pthread_barrier_wait(&barrier);
+    signal(SIGABRT, aborted);
+    setresuid(1234, 1234, 1234);
+    _exit(0);
+}
+
+static int status_of(void (*run)(void))
+{
+    int status;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        run();
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
 }
 
 static void *unchanged(void *arg)
@@ -93,6 +161,10 @@ int main(void)
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     puts("one thread changed");
+    CHECK(status_of(regain) == 0);
+    puts("regained");
+    CHECK(status_of(one_refuses) == 7);
+    puts("one refuses");
     CHECK0(pthread_barrier_init(&barrier, NULL, N + 1));
     for (intptr_t i = 0; i < N; i++)
         threads[i] = start(worker, (void *)i);
@@ -100,12 +172,14 @@ int main(void)
     CHECK(setgroups(0, NULL) == 0);
     CHECK(setgid(1234) == 0);
     CHECK(setuid(1234) == 0);
-    check_tasks("\t1234\t1234\t1234\t1234\n");
+    check_tasks("\t1234\t1234\t1234\t1234\n", "Uid:");
+    check_tasks("\t1234\t1234\t1234\t1234\n", "Gid:");
     pthread_barrier_wait(&barrier);
     for (int i = 0; i < N; i++)
         join(threads[i]);
     CHECK(setuid(0) == -1 && errno == EPERM);
-    check_tasks("\t1234\t1234\t1234\t1234\n");
+    check_tasks("\t1234\t1234\t1234\t1234\n", "Uid:");
+    check_tasks("\t1234\t1234\t1234\t1234\n", "Gid:");
     puts("all changed");
     return 0;
 }
