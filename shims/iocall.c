@@ -183,6 +183,9 @@ long io_poll_first(struct iocall *c, short events)
 		long ret = c->accepts && !c->waited ? netpoll_number_left() : 0;
 		if (ret == 0)
 			ret = io_wait(c);
+		/* With O_NONBLOCK the kernel is to say what there is: the end, of a FIFO that nobody writes to. */
+		if (ret == -EAGAIN && !c->waited)
+			return hand_off(c, false);
 		if (ret != IO_RETRY)
 			return io_end(c, ret);
 	}

@@ -1,0 +1,79 @@
+/* fifo_nonblock.c: a FIFO opened with O_NONBLOCK. Its first read is at the end while nobody writes, and finds nothing yet when
+ * somebody may; with its first write it is full, or nobody reads. */
+#include "iotest.h"
+#include <sys/stat.h>
+
+static char path[] = "/tmp/preloom-io-XXXXXX";
+
+static long reads(int fd, int vector)
+{
+    char c[2];
+    struct iovec v[2] = { { c, 1 }, { c + 1, 1 } };
+    return vector ? readv(fd, v, 2) : read(fd, c, 2);
+}
+
+static void read_first(int vector)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    CHECK(fd >= 0);
+    CHECK(reads(fd, vector) == 0 && reads(fd, vector) == 0);
+    close(fd);
+
+    fd = open(path, O_RDONLY | O_NONBLOCK);
+    int w = open(path, O_WRONLY);
+    CHECK(fd >= 0 && w >= 0);
+    CHECK_ERRNO(reads(fd, vector), EAGAIN);
+    CHECK_ERRNO(reads(fd, vector), EAGAIN);
+    CHECK(write(w, "x", 1) == 1 && reads(fd, vector) == 1);
+    close(w);
+    CHECK(reads(fd, vector) == 0);
+    close(fd);
+}
+
+static void write_first(void)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK), w = open(path, O_WRONLY | O_NONBLOCK), again = open(path, O_WRONLY | O_NONBLOCK);
+    char page[4096] = { 0 };
+    CHECK(fd >= 0 && w >= 0 && again >= 0);
+    while (write(w, page, sizeof(page)) > 0)
+        ;
+    CHECK(errno == EAGAIN);
+    CHECK_ERRNO(write(again, page, 1), EAGAIN);
+    close(again);
+    close(fd);
+    CHECK_ERRNO(write(w, page, 1), EPIPE);
+    close(w);
+}
+
+/* One that waits is woken by the writer that comes, and ends with it. */
+static void *waits(void *arg)
+{
+    int fd = open(path, O_RDONLY);
+    char c;
+    CHECK(fd >= 0);
+    CHECK(read(fd, &c, 1) == 1 && c == 'y');
+    CHECK(read(fd, &c, 1) == 0);
+    close(fd);
+    return arg;
+}
+
+int main(void)
+{
+    CHECK(mkdtemp(path) != NULL);
+    CHECK(rmdir(path) == 0 && mkfifo(path, 0600) == 0);
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    pthread_t t = start(waits, NULL);
+    settle();
+    int w = open(path, O_WRONLY);
+    CHECK(w >= 0);
+    settle();
+    CHECK(write(w, "y", 1) == 1);
+    close(w);
+    join(t);
+    read_first(0);
+    read_first(1);
+    write_first();
+    CHECK(unlink(path) == 0);
+    puts("done");
+    return 0;
+}
