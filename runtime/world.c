@@ -58,6 +58,17 @@ static bool kick_others(struct m *self, uint32_t gen)
 	return any;
 }
 
+/* The G on m could make a change that others could not, as it is wired and has, say, kept a capability. If it is the only one
+ * nobody is to follow natively. Kernel threads that are left from earlier have nothing more to run then: those that it makes
+ * have copies of its own. */
+static void only_thread_differs(struct m *m)
+{
+	if (!m->lockedg || load_acq(&sched.ngs) > 1)
+		throw("world_call: a kernel thread could not follow a change of credentials");
+	m->lockedg->confined = true;
+	store_rlx(&world.differs, 0);
+}
+
 /* Makes the call on this M and, if it succeeds, on all others. Returns this M's result. */
 long world_call(long nr, long a1, long a2, long a3)
 {
@@ -81,8 +92,8 @@ long world_call(long nr, long a1, long a2, long a3)
 			os_futex_sleep(&world.done, done, NSEC_PER_MSEC);
 			done = load_acq(&world.done);
 		}
-		if (load_acq(&world.differs))
-			throw("world_call: a kernel thread could not follow a change of credentials");
+		if (unlikely(load_acq(&world.differs)))
+			only_thread_differs(m);
 	}
 	unlock(&world_lock);
 	return ret;

@@ -3,6 +3,8 @@
 #include "../prog/check.h"
 #include <dirent.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -139,6 +141,44 @@ static void *unchanged(void *arg)
     return arg;
 }
 
+static void *yields(void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        usleep(i % 4 ? 0 : 50);
+    return arg;
+}
+
+static void *as_its_maker(void *arg)
+{
+    uid_t r, e, s;
+    CHECK(getresgid(&r, &e, &s) == 0 && r == 1234 && e == 1234 && s == 1234);
+    return arg;
+}
+
+/* The only thread keeps its capabilities for a change that others, were there any left, could not make. */
+static void keeps_capabilities(void)
+{
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2];
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = start(yields, NULL);
+    for (int i = 0; i < 4; i++)
+        join(t[i]);
+    CHECK(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+    CHECK(setresuid(1234, 1234, 1234) == 0);
+    CHECK(syscall(SYS_capget, &header, data) == 0);
+    data[0].effective = data[0].permitted;
+    data[1].effective = data[1].permitted;
+    CHECK(syscall(SYS_capset, &header, data) == 0);
+    CHECK(setgroups(0, NULL) == 0 && setresgid(1234, 1234, 1234) == 0);
+    for (int i = 0; i < 4; i++)
+        t[i] = start(as_its_maker, NULL);
+    for (int i = 0; i < 4; i++)
+        join(t[i]);
+    _exit(0);
+}
+
 int main(void)
 {
     pthread_t threads[N];
@@ -165,6 +205,8 @@ int main(void)
     puts("regained");
     CHECK(status_of(one_refuses) == 7);
     puts("one refuses");
+    CHECK(status_of(keeps_capabilities) == 0);
+    puts("the only thread keeps capabilities");
     CHECK0(pthread_barrier_init(&barrier, NULL, N + 1));
     for (intptr_t i = 0; i < N; i++)
         threads[i] = start(worker, (void *)i);
