@@ -1,0 +1,1 @@
+/* config.h: what glibc's configure found; the tests need nothing of it. */

@@ -1,0 +1,2 @@
+/* descr.h: the thread descriptor; see pthreadP.h. */
+#include <pthreadP.h>

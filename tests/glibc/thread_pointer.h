@@ -1,0 +1,5 @@
+/* thread_pointer.h: the thread's own address in the TLS register. */
+static inline void *__thread_pointer(void)
+{
+    return __builtin_thread_pointer();
+}
