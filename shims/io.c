@@ -12,11 +12,14 @@
  *
  * A blocking write to a stream or pipe goes on until all is written; an error after the first part is not reported.
  */
+#include "../runtime/sig.h"
 #include "io.h"
 #include <asm/ioctls.h>
+#include <asm/stat.h>
 #include <asm/termbits.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
+#include <linux/stat.h>
 
 #define PIPE_BUF 4096
 
@@ -120,6 +123,63 @@ long shim_read(struct regs *r)
 
 /* --- write --- */
 
+static bool is_fifo(int fd)
+{
+	struct stat st;
+	return sys2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFIFO;
+}
+
+/* The call as it stands wrote v's first ret bytes and no more. A FIFO and a terminal take all, however long that takes, unless a
+ * signal comes; and where the kernel thread had one that is for another G, natively another thread's, the call goes on. */
+static __attribute__((noinline)) long write_on(struct regs *r, enum fdkind k, struct kiovec *v, size_t n, size_t total, long ret)
+{
+	struct g *g = getg();
+	struct regs now = *r;
+	size_t done = 0;
+	if (total > MAX_RW_COUNT)
+		total = MAX_RW_COUNT;
+	if ((size_t)ret >= total || (k != KindTty && !is_fifo((int)A1(r))))
+		return ret;
+	now.rax = __NR_writev;
+	for (;;) {
+		if (ret > 0) {
+			done += (size_t)ret;
+			iov_advance(&v, &n, (size_t)ret);
+		} else if (ret != -ERESTARTSYS && ret != -ERESTARTNOINTR) {
+			break;
+		}
+		if (done >= total || sig_deliverable(g))
+			break;
+		now.rsi = (uintptr_t)v;
+		now.rdx = n;
+		ret = shim_may_block(&now);
+	}
+	return (long)done;
+}
+
+static long write_held(struct regs *r, enum fdkind k)
+{
+	long ret = shim_may_block(r);
+	if (likely(ret <= 0 || (uint64_t)ret == A3(r)))
+		return ret;
+	struct kiovec iov = { A2(r), A3(r) };
+	return write_on(r, k, &iov, 1, A3(r), ret);
+}
+
+static long writev_held(struct regs *r, enum fdkind k)
+{
+	struct iovcopy iov;
+	long ret = shim_may_block(r);
+	if (ret <= 0)
+		return ret;
+	long total = iov_copy(&iov, A2(r), A3(r));
+	if (total < 0)
+		return ret;
+	ret = write_on(r, k, iov.v, iov.n, (size_t)total, ret);
+	iov_free(&iov);
+	return ret;
+}
+
 /* Writes all of a scatter list to a pipe; c->a is set up, v and n are c->a[1] and c->a[2]. */
 static long write_all(struct iocall *c, struct kiovec *v, size_t n, size_t total, long ret)
 {
@@ -174,7 +234,7 @@ static long write_poll_first(struct regs *r, struct fdesc *e)
 	struct iocall c;
 	/* A larger one may block after its first part, whatever poll says. */
 	if (A3(r) > PIPE_BUF || fd_nonblocking(e))
-		return shim_may_block(r);
+		return write_held(r, KindPoll);
 	io_begin(&c, r, e, DirWrite);
 	return io_poll_first(&c, POLLOUT);
 }
@@ -230,6 +290,8 @@ long shim_write(struct regs *r)
 	}
 	case KindPoll:
 		return write_poll_first(r, e);
+	case KindTty:
+		return write_held(r, k);
 	default:
 		return shim_may_block(r);
 	}
@@ -297,7 +359,7 @@ static long writev_any(struct regs *r)
 		return sock_writev(r, e, k);
 	if (k == KindPipe)
 		return writev_pipe(r, e);
-	return shim_may_block(r);
+	return k == KindPoll || k == KindTty ? writev_held(r, k) : shim_may_block(r);
 }
 
 long shim_readv(struct regs *r)
