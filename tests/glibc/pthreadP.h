@@ -13,10 +13,10 @@
 
 #include <internaltypes.h> /* it needs the types of pthread.h and sched.h */
 
-struct own_thread {
+struct pthread {
     struct rseq rseq_area;
 };
-#define THREAD_SELF ((struct own_thread *)((char *)__builtin_thread_pointer() + __rseq_offset))
+#define THREAD_SELF ((struct pthread *)((char *)__builtin_thread_pointer() + __rseq_offset))
 #define THREAD_GETMEM_VOLATILE(thread, member) (*(volatile __typeof((thread)->member) *)&(thread)->member)
 #define __pthread_mutex_timedlock pthread_mutex_timedlock
 #endif
