@@ -76,6 +76,8 @@ static void reset_sched(struct m *m)
 	store_rlx(&sched.newm, NULL);
 	store_rlx(&sched.ngs, 1);
 	store_rlx(&sched.nforeign, 0);
+	store_rlx(&sched.nexec, 0);
+	store_rlx(&sched.nexecover, 0);
 }
 
 /* On the G that forked, in the child, signals blocked. A vfork child comes here without the locks: its parent would

@@ -304,6 +304,7 @@ struct sched {
 	bool sysmon_started;
 	_Atomic uint32_t ngs;	    /* G's of the program that are not dead */
 	_Atomic uint32_t nforeign;  /* kernel threads of the program's own making, not ours */
+	_Atomic uint32_t nexec, nexecover; /* calls of exec that were begun, and that have failed */
 	_Atomic uint32_t nhandlers; /* asynchronous signals with a handler: a signal may wake somebody */
 	_Atomic uint64_t goidgen;
 	int main_exit_code;

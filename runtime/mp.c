@@ -137,29 +137,34 @@ static void pidleput_with_work_unlock(struct p *pp)
 		netpoll_break();
 }
 
-/* There is no kernel thread to be had for m (NULL: not even memory for it), which was to run pp. */
-static void start_failed(struct m *m, struct p *pp, bool spinning)
+/* There is no kernel thread to be had for m (NULL: not even memory for it), which was to run pp. Linux refuses one while another
+ * thread's exec is under way (copy_fs, -EAGAIN), which is no shortage: nexecover was nover before. */
+static void start_failed(struct m *m, struct p *pp, bool spinning, uint32_t nover)
 {
+	bool for_exec = m && load_acq(&sched.nexec) != nover;
 	lock(&sched.lock);
 	if (m)
 		m_abandon_locked(m);
-	bound_lower_locked();
+	if (!for_exec)
+		bound_lower_locked();
 	pidleput_with_work_unlock(pp);
 	if (spinning)
 		atomic_fetch_sub(&sched.nmspinning, 1);
-	bound_warn();
+	if (!for_exec)
+		bound_warn();
 }
 
 /* Runs pp on a new M, which is counted. */
 static void start_new(struct p *pp, bool spinning)
 {
 	struct m *m = m_new();
+	uint32_t nover = load_acq(&sched.nexecover);
 	if (m) {
 		m->nextp = pp;
 		m->spinning = spinning;
 	}
 	if (!m || start_kernel_thread(m) < 0)
-		start_failed(m, pp, spinning);
+		start_failed(m, pp, spinning, nover);
 }
 
 /* From sysmon, see start_kernel_thread. */
@@ -169,8 +174,9 @@ void start_new_ms(void)
 	for (; m; m = next) {
 		next = m->schedlink;
 		m->schedlink = NULL;
+		uint32_t nover = load_acq(&sched.nexecover);
 		if (os_newm(m) < 0)
-			start_failed(m, m->nextp, m->spinning);
+			start_failed(m, m->nextp, m->spinning, nover);
 	}
 }
 

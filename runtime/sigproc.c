@@ -155,6 +155,7 @@ static void forget_lost_kicks(void)
 
 void sig_before_exec(struct g *g)
 {
+	atomic_fetch_add(&sched.nexec, 1);
 	forbid_kicks(getm());
 	uint64_t mask = load_rlx(&g->sig.mask);
 	struct ksiginfo info;
@@ -185,4 +186,5 @@ void sig_after_exec_failed(struct g *g)
 			sig_send(g->sig.exec_shared & sigbit(info.signo) ? NULL : g, info.signo, &info);
 	permit_kicks(getm());
 	real_mask(SIG_SETMASK, sig_realmask(getm()), NULL);
+	atomic_fetch_add(&sched.nexecover, 1);
 }
