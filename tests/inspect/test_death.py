@@ -98,7 +98,7 @@ def test_quit_from_outside(t):
     status, _, err = end_of(p)
     check(status == -signal.SIGQUIT, f"status {status}")
     check(err.startswith("SIGQUIT: quit\n\n"), err[:100])
-    check(len(blocks(err)[0]) == 20, str(list(blocks(err)[0])))
+    check(len(blocks(err)[0]) == 20, f"{list(blocks(err)[0])} of:\n{err}")
 
 
 def test_core(t):
