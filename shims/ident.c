@@ -5,6 +5,7 @@
  */
 #include "../runtime/smplocks.h"
 #include "shim.h"
+#include <linux/fcntl.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/time.h>
@@ -27,6 +28,29 @@ static struct g *g_named(uint64_t id)
 	return (uint32_t)id == 0 ? getg() : g_by_tid((uint32_t)id);
 }
 
+static bool on_first_kernel_thread(void)
+{
+	return getm()->procid == (int)main_g->tid;
+}
+
+/* The main thread's name is the process's, the first kernel thread's, also while it runs on another. Without /proc: only what is
+ * remembered of it. */
+static void main_name(char name[GNAME_LEN], bool set)
+{
+	char path[48], text[GNAME_LEN + 1] = "";
+	size_t len = 0;
+	rt_snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)main_g->tid);
+	int fd = (int)sys4(__NR_openat, AT_FDCWD, path, (set ? O_WRONLY : O_RDONLY) | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	while (set && len < GNAME_LEN && name[len])
+		len++;
+	long n = set ? sys3(__NR_write, fd, name, len) : sys3(__NR_read, fd, text, GNAME_LEN);
+	sys1(__NR_close, fd);
+	for (long i = 0; !set && n > 0 && i < GNAME_LEN; i++)
+		name[i] = i < n && text[i] != '\n' ? text[i] : 0;
+}
+
 long shim_prctl(struct regs *r)
 {
 	struct g *g = getg();
@@ -43,10 +67,17 @@ long shim_prctl(struct regs *r)
 		}
 		for (int i = 0; i < GNAME_LEN; i++)
 			g->name[i] = name[i];
-		return g == main_g ? shim_raw(r) : 0; /* the main thread's name is the process's */
-	case PR_GET_NAME:
-		if (g == main_g)
+		if (g != main_g)
+			return 0;
+		if (on_first_kernel_thread())
 			return shim_raw(r);
+		main_name(name, true);
+		return 0;
+	case PR_GET_NAME:
+		if (g == main_g && on_first_kernel_thread())
+			return shim_raw(r);
+		if (g == main_g)
+			main_name(g->name, false);
 		return user_write(A2(r), g->name, GNAME_LEN) ? -EFAULT : 0;
 	case PR_GET_TID_ADDRESS: /* the kernel knows the M's */
 		return user_write(A2(r), &g->clear_tid, sizeof(g->clear_tid)) ? -EFAULT : 0;
