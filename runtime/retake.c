@@ -1,15 +1,17 @@
 /* retake.c - sysmon's look at each P: is its G's slice over, does that spin, does a system call hold the P up?
  *
- * A slice is 10 ms, if others wait. A G that was woken, or whose sleep is over, need not wait for that but for 2 ms; and threads
- * that spin for each other get 2.5 ms. The P of an M in a system call is taken away at the second look, 20 µs later at the
+ * A slice is 10 ms, if others wait; up to 30 ms where a few G's use up slice after slice. A G that was woken, or whose sleep is
+ * over, need not wait for that but for 2 ms; and threads that spin for each other get 2.5 ms. The P of an M in a system call is taken away at the second look, 20 µs later at the
  * earliest, or after 10 ms if nobody needs it. G's that wait in the queue of a P whose running G goes on get another M (ready.c
  * left that to us).
  */
 #include "sysmonimpl.h"
 #include "tracebuf.h"
 
-#define SHORT_SLICE (SLICE / 4) /* of what may be spinning, where G after G uses up its slice: about the kernel's */
-#define SHORT_AFTER 4
+#define IN_A_ROW 2 /* G's that used up their slices, so that it is known what runs here: the slices are of another length */
+#define SHORT_SLICE (SLICE / 4) /* of what may be spinning: about the kernel's */
+#define LONG_SLICE (3 * SLICE)	/* of what computes: a switch costs it up to 2 ms of filling the CPU's caches */
+#define ROUND (6 * SLICE)	/* in which each that computes has its turn, if slices of 10 ms allow it */
 #define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
 
@@ -46,19 +48,22 @@ static bool woken_waits(struct p *pp)
 	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
 }
 
-/* Several in a row have used up their slices, and the one that runs is found at one place all the time: they may be spinning for
- * what another is to do (redis' I/O threads do so). */
-static bool may_all_spin(struct p *pp)
+/* Several in a row have used up their slices. If the one that runs is found at one place all the time, they may be spinning for
+ * what another is to do (redis' I/O threads do so). If not, they compute. */
+static int64_t slice_in_a_row(struct p *pp)
 {
 	struct m *m = pp->m;
 	struct g *g = m ? m->curg : NULL;
-	return pp->sysmon_inarow >= SHORT_AFTER && g && preempt_stays(g);
+	if (g && preempt_stays(g))
+		return SHORT_SLICE;
+	int64_t share = ROUND * sched.nprocs / (load_rlx(&sched.runqsize) + sched.nprocs);
+	return share < SLICE ? SLICE : share > LONG_SLICE ? LONG_SLICE : share;
 }
 
 /* Has the G on pp had its share? */
 static bool slice_over(struct p *pp, int64_t now)
 {
-	int64_t ran = now - pp->sysmon_schedwhen, slice = may_all_spin(pp) ? SHORT_SLICE : SLICE;
+	int64_t ran = now - pp->sysmon_schedwhen, slice = pp->sysmon_inarow < IN_A_ROW ? SLICE : slice_in_a_row(pp);
 	return (ran >= slice && others_wait(pp)) || (ran >= WAKE_SLICE && timer_due(now));
 }
 
@@ -105,6 +110,18 @@ static void look_whether_it_spins(struct p *pp, int64_t now)
 	sig_kick(m);
 }
 
+/* One after a slice that was used up began when we ended that. */
+static void new_slice(struct p *pp, uint32_t tick, int64_t now)
+{
+	if (!pp->sysmon_preempted || tick - pp->sysmon_schedtick > 1) {
+		pp->sysmon_inarow = 0;
+		pp->sysmon_schedwhen = now;
+	}
+	pp->sysmon_preempted = false;
+	pp->sysmon_schedtick = tick;
+	pp->sysmon_looknext = now + LOOK_AFTER;
+}
+
 static bool look_running(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_rlx(&pp->schedtick);
@@ -119,15 +136,9 @@ static bool look_running(struct p *pp, int64_t now)
 		pp->sysmon_runwhen = now;
 	pp->sysmon_waits = waits;
 	pp->sysmon_nswitch = nswitch;
-	if (pp->sysmon_schedtick != tick) {
-		if (!pp->sysmon_preempted || tick - pp->sysmon_schedtick > 1)
-			pp->sysmon_inarow = 0;
-		pp->sysmon_preempted = false;
-		pp->sysmon_schedtick = tick;
-		pp->sysmon_schedwhen = now;
-		pp->sysmon_looknext = now + LOOK_AFTER;
-		look_whether_it_spins(pp, now);
-	} else if (slice_over(pp, now)) {
+	if (pp->sysmon_schedtick != tick)
+		new_slice(pp, tick, now);
+	if (slice_over(pp, now)) {
 		preempt_one(pp);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;

@@ -17,6 +17,7 @@
 #define PACE_WINDOW NSEC_PER_MSEC
 #define OFTEN_PER_MSEC 2
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
+#define BUSY_DELAY (4 * NSEC_PER_MSEC) /* while every P is busy and G's wait */
 #define LATE (2 * NSEC_PER_MSEC) /* what a look that is not for a deadline may be late */
 #define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
 
@@ -161,7 +162,7 @@ static int64_t latest_look(int64_t now)
 			return limit;
 		least = DEFER_DELAY;
 	} else if (anybody_waits()) {
-		limit = now < sysmon_spinning_until() ? DEFER_DELAY : SLICE / 4;
+		limit = now < sysmon_spinning_until() ? DEFER_DELAY : BUSY_DELAY;
 	}
 	if (next && next - now < limit)
 		limit = next - now > least ? next - now : least;
@@ -210,7 +211,10 @@ static void chaos(int64_t now)
 }
 
 /* A look of its own costs the thread that computes 15 to 20 µs here: an interrupt, the next one set up, two switches of kernel
- * threads. The kernel's tick, every 4 ms in Debian, interrupts it anyway: a look that may be late comes with that. */
+ * threads. The kernel's tick, every 4 ms in Debian, interrupts it anyway: a look that may be late comes with that. Not with each:
+ * another CPU balances its load in the same tick, found two kernel threads on this CPU time after time, and at last took the M,
+ * so that its own M and that one shared a CPU and this one had none for 12 ms (`xz -T4` lost 1 to 2 % of its time so). Since the
+ * next look is to come later than the next tick but sooner than the one after, every other look comes between two. */
 static void may_be_late(bool yes)
 {
 	static bool may;
@@ -234,7 +238,7 @@ _Noreturn void sysmon(void)
 	may_be_late(false); /* in the child of a fork */
 	for (;;) {
 		delay = next_delay(delay, idle, pace.often, now);
-		may_be_late(delay >= SLICE / 4 && !is_for_a_deadline(delay, now));
+		may_be_late(delay >= BUSY_DELAY && !is_for_a_deadline(delay, now));
 		note_sleep(&sched.sysmonnote, delay);
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);

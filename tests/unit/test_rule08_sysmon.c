@@ -242,6 +242,12 @@ END_TEST
 
 static uintptr_t places; /* that looks find a G at in turn */
 
+static void give_way(void *unused)
+{
+	(void)unused;
+	gosched();
+}
+
 /* Runs for so long; a G gives way when it is told to, or (every) after each ms. How many were told to. */
 static uint64_t told_in(int ms, bool every)
 {
@@ -252,8 +258,7 @@ static uint64_t told_in(int ms, bool every)
 		preempt_note_place(g, 0x1000 + (uintptr_t)i % places * 0x1000);
 		if (!every && !load_rlx(&g->preempt))
 			continue;
-		fake_call(g, unit_yield, NULL);
-		store_rlx(&g->preempt, 1);
+		fake_call(g, give_way, NULL);
 	}
 	return allp[0].npreempt - before;
 }
@@ -271,14 +276,40 @@ START_TEST(slices_are_shorter_while_all_are_used_up_at_one_place)
 }
 END_TEST
 
-START_TEST(but_not_of_those_that_move_about)
+/* With so many others that move about and use up their slices, how many slices end in 600 ms. */
+static uint64_t slices_beside(int others)
 {
 	with_sysmon(1);
 	places = 4;
-	for (int i = 0; i < 4; i++)
-		runq_put(&allp[0], used_up(), false);
+	lock(&sched.lock);
+	for (int i = 0; i < others; i++)
+		globrunq_put_locked(used_up());
+	unlock(&sched.lock);
 	told_in(60, false);
-	ck_assert_uint_le(told_in(100, false), 10);
+	return told_in(600, false);
+}
+
+START_TEST(slices_are_longer_where_few_compute)
+{
+	uint64_t n = slices_beside(1);
+	ck_assert_uint_ge(n, 600 / 34 - 1);
+	ck_assert_uint_le(n, 600 / 30);
+}
+END_TEST
+
+START_TEST(three_have_their_turn_in_60_ms)
+{
+	uint64_t n = slices_beside(2);
+	ck_assert_uint_ge(n, 600 / 24 - 1);
+	ck_assert_uint_le(n, 600 / 20);
+}
+END_TEST
+
+START_TEST(many_have_10_ms_each)
+{
+	uint64_t n = slices_beside(50);
+	ck_assert_uint_ge(n, 600 / 14 - 1);
+	ck_assert_uint_le(n, 600 / 10);
 }
 END_TEST
 
@@ -296,7 +327,6 @@ START_TEST(it_stays_after_four_looks_in_a_row)
 }
 END_TEST
 
-/* P's become busy without anybody's help while sysmon sleeps: an event wakes the M in the netpoller. */
 /* In a slice a few times, ever more seldom; all the time while such were found. */
 START_TEST(it_has_the_handler_look_for_spinning)
 {
@@ -453,7 +483,8 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  a_pair_on_one_slice_is_preempted, a_g_that_computes_gives_way_to_one_that_was_woken,
 	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
 	  a_new_slice_has_its_own_10_ms,
-	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place, but_not_of_those_that_move_about,
+	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place,
+	  slices_are_longer_where_few_compute, three_have_their_turn_in_60_ms, many_have_10_ms_each,
 	  it_stays_after_four_looks_in_a_row, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
