@@ -99,13 +99,19 @@ long world_call(long nr, long a1, long a2, long a3)
 	return ret;
 }
 
-/* A wired G makes the call on its own M, before it is made on all: that will be the next one. */
+/* A wired G makes the call on its own M, before it is made on all: that will be the next one. If it is refused here, the next one
+ * may be another. */
 long world_call_ahead(long nr, long a1, long a2, long a3)
 {
+	while (!trylock(&world_lock))
+		gosched();
 	struct m *m = getm();
-	m->world_result = sys5(nr, a1, a2, a3, 0, 0);
-	store_rel(&m->world_seen, load_rlx(&world.generation) + 1);
-	return m->world_result;
+	long ret = sys5(nr, a1, a2, a3, 0, 0);
+	m->world_result = ret;
+	if (ret == 0)
+		store_rel(&m->world_seen, load_rlx(&world.generation) + 1);
+	unlock(&world_lock);
+	return ret;
 }
 
 void world_after_fork(struct m *self)
