@@ -43,12 +43,13 @@ static void main_name(char name[GNAME_LEN], bool set)
 	int fd = (int)sys4(__NR_openat, AT_FDCWD, path, (set ? O_WRONLY : O_RDONLY) | O_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	while (set && len < GNAME_LEN && name[len])
+	while (set && len < GNAME_LEN - 1 && name[len])
 		len++;
-	long n = set ? sys3(__NR_write, fd, name, len) : sys3(__NR_read, fd, text, GNAME_LEN);
+	/* What is written ends with its NUL, as nothing at all would not reach the kernel; what is read ends with a newline. */
+	long n = set ? sys3(__NR_write, fd, name, len + 1) : sys3(__NR_read, fd, text, GNAME_LEN);
 	sys1(__NR_close, fd);
 	for (long i = 0; !set && n > 0 && i < GNAME_LEN; i++)
-		name[i] = i < n && text[i] != '\n' ? text[i] : 0;
+		name[i] = i < n - 1 ? text[i] : 0;
 }
 
 long shim_prctl(struct regs *r)
