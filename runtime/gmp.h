@@ -50,6 +50,8 @@ enum { IntrSignal = 1, IntrInbox = 2 };
 /* The wait record: sequence number << 32 | how it ended << 8 | state. See park.c. */
 enum waitstate { WaitIdle, WaitPrepared, WaitParked, WaitClaimed };
 
+enum { RecordedAffinity = 1, RecordedPolicy = 2, RecordedNice = 4, RecordedIoprio = 8 };
+
 #define NPLACES 3 /* see preempt.c */
 
 struct g;
@@ -142,9 +144,9 @@ struct g {
 	_Atomic uint32_t stays; /* looks in a row that found it at one of them; a new thread's first ones set it to 0 */
 	_Atomic uint64_t retaken; /* when its P was last taken, or tried to be, during a system call */
 	uint32_t slot;
-	int policy, priority, nice; /* recorded, not applied */
+	int policy, priority, nice, ioprio; /* recorded, not applied */
 	uint64_t affinity[16]; /* what sched_setaffinity was told, for 1024 CPUs */
-	uint8_t affinity_set, nice_set;
+	_Atomic uint8_t recorded; /* Recorded…: which of these it was told, or its maker was */
 	_Atomic bool no_new_privs; /* it asked for that, or inherited it from one that had; its kernel thread has it */
 	bool confined;		   /* what it is wired for is inherited by threads that it makes */
 	struct prof_bucket *prof_birth; /* where the profile of threads counts it */

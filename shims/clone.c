@@ -61,6 +61,8 @@ static long clone_thread(struct regs *r, const struct cloneargs *a)
 		g_free(g);
 		return -EAGAIN;
 	}
+	if (unlikely(load_rlx(&getg()->recorded)))
+		ident_inherit(g, getg());
 	uint32_t tid = g->tid;
 	if (!stack_bounds(a->stack + a->stack_size - 1, &g->stack_lo, &g->stack_hi) && a->stack_size) {
 		g->stack_lo = a->stack;

@@ -20,6 +20,7 @@
 
 #define SIGSETXID 33
 #define IOPRIO_WHO_PROCESS 1 /* linux/ioprio.h has no name for it */
+#define NO_THREAD 0x7fffffff /* no kernel thread has this id */
 
 /* A change that glibc spreads: from the first signal until its caller's own call. The G that has it in hand may wait for every M,
  * so this is no lock of the runtime's; those that wait for it let other G's run. */
@@ -115,7 +116,34 @@ long shim_wire_fsid(struct regs *r)
 	return wired(r, "file-system id");
 }
 
-/* The header names a thread: a G's id must become that of a kernel thread. */
+/* The kernel thread that another G is wired to; 0: none. */
+static int wired_thread(const struct g *g)
+{
+	const struct m *m = __atomic_load_n(&g->lockedm, __ATOMIC_ACQUIRE);
+	int id = m ? __atomic_load_n(&m->procid, __ATOMIC_ACQUIRE) : 0;
+	/* If g has ended, m may be another kernel thread's by now. */
+	return m && __atomic_load_n(&g->lockedm, __ATOMIC_ACQUIRE) == m ? id : 0;
+}
+
+/* The kernel thread that nothing was changed on, sysmon's; 0: the caller's own, while there is none. */
+static int unchanged_thread(void)
+{
+	const struct m *m = sched.allm;
+	while (m && !m->sysmon)
+		m = m->alllink;
+	return m ? m->procid : 0;
+}
+
+/* The one that has what g has; 0: the caller's. One that is not wired has what the process began with. */
+static int thread_like(const struct g *g)
+{
+	if (g == getg())
+		return 0;
+	int id = wired_thread(g);
+	return id ? id : unchanged_thread();
+}
+
+/* The header names a thread: a G's id must become that of a kernel thread. Nobody sets another's. */
 static long capabilities(struct regs *r)
 {
 	struct __user_cap_header_struct h;
@@ -124,8 +152,7 @@ static long capabilities(struct regs *r)
 	struct g *g = h.pid ? g_by_tid((uint32_t)h.pid) : NULL;
 	if (!g)
 		return shim_raw(r);
-	const struct m *m = g->lockedm; /* it may end meanwhile */
-	h.pid = g != getg() && m ? m->procid : 0;
+	h.pid = r->rax == __NR_capget ? thread_like(g) : g == getg() ? 0 : NO_THREAD;
 	long ret = sys2((long)r->rax, &h, A2(r));
 	/* The kernel says which version it knows. */
 	return user_write(A1(r), &h.version, sizeof(h.version)) ? -EFAULT : ret;
@@ -156,37 +183,33 @@ static struct g *io_thread(struct regs *r)
 	return id ? g_by_tid(id) : getg();
 }
 
-/* Another's can be set where it has a kernel thread of its own; else the kernel finds no such thread. */
+/* Another's is recorded and reported, also where it has no kernel thread of its own. The kernel looks at the value before it
+ * looks for the thread. */
 long shim_wire_ioprio(struct regs *r)
 {
 	struct g *g = io_thread(r);
 	if (!g)
 		return shim_raw(r);
-	const struct m *m = g->lockedm; /* it may end meanwhile */
-	if (g == getg())
+	bool self = g == getg();
+	if (self)
 		shim_wire("I/O priority");
-	else if (!m)
-		return -ESRCH;
-	return sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m->procid, A3(r));
+	int id = self ? 0 : wired_thread(g);
+	long ret = sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, self || id ? id : NO_THREAD, A3(r));
+	if (ret && (ret != -ESRCH || self || id))
+		return ret;
+	g->ioprio = (int)A3(r);
+	atomic_fetch_or(&g->recorded, RecordedIoprio);
+	return 0;
 }
 
-/* The kernel thread that nothing was changed on, sysmon's; 0: the caller's own, while there is none. */
-static int unchanged_thread(void)
-{
-	const struct m *m = sched.allm;
-	while (m && !m->sysmon)
-		m = m->alllink;
-	return m ? m->procid : 0;
-}
-
-/* One that is not wired has what the process began with. */
 long shim_ioprio_get(struct regs *r)
 {
 	struct g *g = io_thread(r);
 	if (!g)
 		return shim_raw(r);
-	const struct m *m = g->lockedm;
-	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, g == getg() ? 0 : m ? m->procid : unchanged_thread());
+	if (load_rlx(&g->recorded) & RecordedIoprio)
+		return g->ioprio;
+	return sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, thread_like(g));
 }
 
 /* --- what confines a thread, and those that it makes --- */

@@ -113,7 +113,7 @@ long shim_sched_setaffinity(struct regs *r)
 		return -EINVAL;
 	for (size_t i = 0; i < nelem(mask); i++)
 		g->affinity[i] = mask[i];
-	g->affinity_set = 1;
+	atomic_fetch_or(&g->recorded, RecordedAffinity);
 	return 0;
 }
 
@@ -122,7 +122,7 @@ long shim_sched_getaffinity(struct regs *r)
 	struct g *g = g_named(A1(r));
 	if (!g)
 		return shim_raw(r);
-	if (!g->affinity_set)
+	if (!(load_rlx(&g->recorded) & RecordedAffinity))
 		return sys3(__NR_sched_getaffinity, 0, A2(r), A3(r));
 	uint64_t kernel[16];
 	long n = sys3(__NR_sched_getaffinity, 0, A2(r) < sizeof(kernel) ? A2(r) : sizeof(kernel), kernel);
@@ -146,14 +146,15 @@ static int check_policy(int policy, int prio)
 	}
 }
 
-/* May the process have a real-time priority? Asked of the kernel without changing anything. */
-static bool realtime_allowed(int prio)
+/* May the thread go below this limit, which is the process's, or has it the capability? Asked of the kernel without changing
+ * anything. */
+static bool allowed(int resource, int value)
 {
 	struct {
 		uint64_t cur, max;
 	} lim = { 0 };
-	sys4(__NR_prlimit64, 0, RLIMIT_RTPRIO, 0, &lim);
-	if (lim.cur >= (uint64_t)prio)
+	sys4(__NR_prlimit64, 0, resource, 0, &lim);
+	if (lim.cur >= (uint64_t)value)
 		return true;
 	struct {
 		uint32_t version;
@@ -171,11 +172,66 @@ static long set_policy(struct g *g, int policy, int prio)
 	int err = check_policy(policy, prio);
 	if (err)
 		return err;
-	if (prio > 0 && !realtime_allowed(prio))
+	if (prio > 0 && !allowed(RLIMIT_RTPRIO, prio))
 		return -EPERM;
 	g->policy = policy;
 	g->priority = prio;
+	atomic_fetch_or(&g->recorded, RecordedPolicy);
 	return 0;
+}
+
+/* What threads have that were not told one: what the first kernel thread had before the main thread was told one. */
+static struct {
+	_Atomic bool kept;
+	int nice;
+} common;
+
+static int nice_of(const struct g *g)
+{
+	if (load_rlx(&g->recorded) & RecordedNice)
+		return g->nice;
+	if (g != main_g && load_acq(&common.kept))
+		return common.nice;
+	return 20 - (int)sys2(__NR_getpriority, PRIO_PROCESS, g == main_g ? os_getpid() : 0);
+}
+
+/* The main thread's nice value is what other processes see, so it reaches the kernel; those of others are recorded. */
+static long set_nice(struct g *g, int nice)
+{
+	nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+	if (nice < nice_of(g) && !allowed(RLIMIT_NICE, 20 - nice))
+		return -EACCES;
+	if (g == main_g) {
+		if (!load_rlx(&common.kept)) {
+			common.nice = nice_of(g);
+			store_rel(&common.kept, true);
+		}
+		long err = sys3(__NR_setpriority, PRIO_PROCESS, os_getpid(), nice);
+		if (err)
+			return err;
+	}
+	g->nice = nice;
+	atomic_fetch_or(&g->recorded, RecordedNice);
+	return 0;
+}
+
+/* g is being made by `maker`, which was told something. */
+void ident_inherit(struct g *g, const struct g *maker)
+{
+	for (size_t i = 0; i < nelem(g->affinity); i++)
+		g->affinity[i] = maker->affinity[i];
+	g->nice = maker->nice;
+	g->ioprio = maker->ioprio;
+	g->policy = maker->policy;
+	g->priority = maker->priority;
+	store_rlx(&g->recorded, load_rlx(&maker->recorded));
+	if (!(maker->policy & SCHED_RESET_ON_FORK))
+		return;
+	g->policy &= ~SCHED_RESET_ON_FORK;
+	if (g->priority || (load_rlx(&g->recorded) & RecordedNice && g->nice < 0))
+		g->nice = 0;
+	if (g->priority)
+		g->policy = g->priority = 0;
 }
 
 long shim_sched_setscheduler(struct regs *r)
@@ -230,10 +286,12 @@ long shim_sched_setattr(struct regs *r)
 		return shim_raw(r);
 	if (user_read(&a, A2(r), sizeof(a)))
 		return -EFAULT;
-	long err = set_policy(g, (int)a.policy, (int)a.priority);
-	if (err == 0)
-		g->nice = a.nice;
-	return err;
+	long err = check_policy((int)a.policy, (int)a.priority);
+	if (err)
+		return err;
+	if ((a.policy == SCHED_OTHER || a.policy == SCHED_BATCH) && set_nice(g, a.nice))
+		return -EPERM;
+	return set_policy(g, (int)a.policy, (int)a.priority);
 }
 
 long shim_sched_getattr(struct regs *r)
@@ -244,7 +302,7 @@ long shim_sched_getattr(struct regs *r)
 	if (A3(r) < sizeof(struct sched_attr_v0) || A4(r))
 		return -EINVAL;
 	struct sched_attr_v0 a = {
-		.size = sizeof(a), .policy = (uint32_t)g->policy, .nice = g->nice, .priority = (uint32_t)g->priority
+		.size = sizeof(a), .policy = (uint32_t)g->policy, .nice = nice_of(g), .priority = (uint32_t)g->priority
 	};
 	return user_write(A2(r), &a, sizeof(a)) ? -EFAULT : 0;
 }
@@ -261,32 +319,13 @@ long shim_sched_rr_get_interval(struct regs *r)
 long shim_getpriority(struct regs *r)
 {
 	struct g *g = (int)A1(r) == PRIO_PROCESS ? g_named(A2(r)) : NULL;
-	if (!g || !g->nice_set)
-		return g && A2(r) ? sys2(__NR_getpriority, PRIO_PROCESS, 0) : shim_raw(r);
-	return 20 - g->nice;
+	return g ? 20 - nice_of(g) : shim_raw(r);
 }
 
-/* The main thread's nice value is what other processes see, so it reaches the kernel; those of others are recorded. */
 long shim_setpriority(struct regs *r)
 {
 	struct g *g = (int)A1(r) == PRIO_PROCESS ? g_named(A2(r)) : NULL;
-	if (!g)
-		return shim_raw(r);
-	int nice = (int)A3(r) < -20 ? -20 : (int)A3(r) > 19 ? 19 : (int)A3(r);
-	int now = 20 - (int)sys2(__NR_getpriority, PRIO_PROCESS, 0);
-	if (nice < now && g != main_g) {
-		long err = sys3(__NR_setpriority, PRIO_PROCESS, 0, now); /* no change: asks for nothing */
-		if (err)
-			return err;
-	}
-	if (g == main_g) {
-		long err = sys3(__NR_setpriority, PRIO_PROCESS, os_getpid(), nice);
-		if (err)
-			return err;
-	}
-	g->nice = nice;
-	g->nice_set = 1;
-	return 0;
+	return g ? set_nice(g, (int)A3(r)) : shim_raw(r);
 }
 
 long shim_getrusage(struct regs *r)

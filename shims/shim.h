@@ -84,6 +84,7 @@ long clone_by_foreign(struct regs *r);
 extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall(); set at activation */
 void cred_signalled(int sig);
 void cred_after_fork(void);
+void ident_inherit(struct g *g, const struct g *maker);
 long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads */
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 long cred_no_new_privs(struct regs *r);
