@@ -16,7 +16,7 @@ enum fdkind {
 	KindMsg,     /* message sockets: MSG_DONTWAIT; all or nothing */
 	KindSeq,     /* the same, and write() ends a record */
 	KindUnixMsg, /* message sockets of AF_UNIX: epoll does not say when the peer's queue has room */
-	KindLowat,   /* a stream socket with SO_RCVLOWAT, which a read that does not block disregards: hand off */
+	KindLowat,   /* a stream socket with SO_RCVLOWAT, which a read that does not block disregards: recvheld.c */
 	KindPipe,    /* RWF_NOWAIT both ways */
 	KindEvent,   /* RWF_NOWAIT for reads; writes do not block in practice (eventfd, timerfd) */
 	KindPoll,    /* a poll before the call (FIFO by name, inotify, signalfd, character device) */

@@ -323,7 +323,7 @@ static long readv_any(struct regs *r)
 		return readv_nowait(r, e);
 	if (k == KindPoll || k == KindTty)
 		return read_poll_first(r, e, k);
-	return shim_may_block(r);
+	return k == KindLowat ? readv_held(r, e) : shim_may_block(r);
 }
 
 static long writev_pipe(struct regs *r, struct fdesc *e)

@@ -102,9 +102,24 @@ long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n); /* the total, or -er
 void iov_free(struct iovcopy *c);
 void iov_advance(struct kiovec **v, size_t *n, size_t done);
 
+struct kmsghdr {
+	uintptr_t name;
+	int namelen;
+	uintptr_t iov;
+	size_t iovlen;
+	uintptr_t control;
+	size_t controllen;
+	unsigned flags;
+};
+_Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
+
 /* recvfrom and sendto, or read and write, on a socket of kind k: -ENOTSOCK if it is none after all. */
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags);
 long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags);
+/* Of a stream with SO_RCVLOWAT or with MSG_WAITALL, see recvheld.c. */
+long recv_held(struct regs *r, struct fdesc *e, long flags);
+long readv_held(struct regs *r, struct fdesc *e);
+long recvmsg_held(struct regs *r, struct fdesc *e, long flags);
 /* writev on a socket. */
 long sock_writev(struct regs *r, struct fdesc *e, enum fdkind k);
 

@@ -26,17 +26,6 @@
 #define MSG_WAITFORONE 0x10000
 #define MSG_FASTOPEN 0x20000000
 
-struct kmsghdr {
-	uintptr_t name;
-	int namelen;
-	uintptr_t iov;
-	size_t iovlen;
-	uintptr_t control;
-	size_t controllen;
-	unsigned flags;
-};
-_Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
-
 static inline void note_drained(struct fdesc *e, enum fdkind k, long flags, uint32_t seen, long got, uint64_t wanted)
 {
 	if (k == KindTCP && !(flags & MSG_PEEK) && got > 0 && (uint64_t)got < wanted && load_rlx(&e->flags) & FD_REG)
@@ -102,7 +91,7 @@ long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
 	bool call = r->rax == __NR_recvfrom;
 	if (unlikely(k == KindLowat))
-		return shim_may_block(r);
+		return recv_held(r, e, flags);
 	uint32_t seen = fdesc_seen(e, DirRead);
 	if (k == KindTCP && A3(r) && fd_drained(e))
 		return recv_wait(r, e, k, flags, seen, -EAGAIN);
@@ -123,9 +112,11 @@ long shim_recvfrom(struct regs *r)
 	long flags = (long)(int)A4(r);
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
-	/* Peeking until so much is there: no event tells when, short of trying at each one. */
-	if (unlikely(!e || flags & HARDLY_WAITS || (flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
+	if (unlikely(!e || flags & HARDLY_WAITS))
 		return shim_may_block(r);
+	/* Peeking until so much is there: no event tells when, short of trying at each one. */
+	if (unlikely((flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
+		return recv_held(r, e, flags);
 	return sock_recv(r, e, fd_kind(e, (int)A1(r)), flags);
 }
 
@@ -136,9 +127,12 @@ long shim_recvmsg(struct regs *r)
 	struct iocall c;
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
-	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
-	if (unlikely(!e || flags & (MSG_WAITALL | HARDLY_WAITS) || fd_kind(e, (int)A1(r)) == KindLowat))
+	if (unlikely(!e || flags & HARDLY_WAITS))
 		return shim_may_block(r);
+	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
+	enum fdkind k = fd_kind(e, (int)A1(r));
+	if (unlikely(flags & MSG_WAITALL || k == KindLowat))
+		return k == KindTCP || k == KindStream || k == KindLowat ? recvmsg_held(r, e, flags) : shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
 	c.sock = true;
