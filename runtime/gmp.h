@@ -220,7 +220,7 @@ struct timerheap {
 	_Atomic int64_t first; /* when of slot[0], 0 if none; read without the lock */
 };
 
-enum { LookNetwork = 1, LookSignals = 2 };
+enum { LookNetwork = 1, LookSignals = 2, LookSlice = 4 };
 
 struct p {
 	int id;

@@ -57,11 +57,26 @@ static struct g *steal_work(struct m *m, bool *inherit)
 	return NULL;
 }
 
-/* Nobody sleeps in the netpoller (polled_elsewhere), or a signal came where there was no P (sig.c). */
+/* The slice that G's inherit by handing off to each other is over (retake.c): the next of them queues with those that used up
+ * one. */
+static void end_inheriting(struct p *pp)
+{
+	struct g *g = load_rlx(&pp->runnext);
+	if (!g || !runq_take_next(pp, g))
+		return;
+	store_rlx(&g->preempt, 1); /* as in gosched_m */
+	lock(&sched.lock);
+	globrunq_put_locked(g);
+	unlock(&sched.lock);
+}
+
+/* Nobody sleeps in the netpoller (polled_elsewhere), a signal came where there was no P (sig.c), or a slice is over. */
 static void look_outside(struct p *pp)
 {
 	struct gqueue q = { 0 };
 	uint32_t what = atomic_exchange(&pp->outside, 0); /* before the looks */
+	if (what & LookSlice)
+		end_inheriting(pp);
 	if (what & LookSignals)
 		sig_end_waits();
 	if (!(what & LookNetwork))

@@ -75,6 +75,21 @@ static bool must_give_way(struct p *pp, int64_t now)
 	return now - pp->sysmon_runwhen >= WAKE_SLICE && woken_waits(pp);
 }
 
+/* G's that hand off to each other inherit one slice, and so keep the P from the others, by whom it would not be noticed: none of
+ * them runs for long. One that was woken, or whose sleep is over, need not wait for the end of that slice either. */
+static bool passed_by(struct p *pp, int64_t now)
+{
+	uint32_t head = load_acq(&pp->runqhead);
+	return now - pp->sysmon_schedwhen >= WAKE_SLICE && head != load_acq(&pp->runqtail) &&
+	       !load_rlx(&load_rlx(&pp->runq[head % RUNQ_LEN])->preempt);
+}
+
+/* To be asked for more than the G that runs now: it will have handed off before it is asked. No kick: they switch all the time. */
+static void end_inherited_slice(struct p *pp)
+{
+	atomic_fetch_or(&pp->outside, LookSlice);
+}
+
 /* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
  * look, does so when it comes back: no need to interrupt it. */
 bool preempt_one(struct p *pp)
@@ -139,6 +154,8 @@ static bool look_running(struct p *pp, int64_t now)
 	if (pp->sysmon_schedtick != tick)
 		new_slice(pp, tick, now);
 	if (slice_over(pp, now)) {
+		if (pp->sysmon_runwhen == now)
+			end_inherited_slice(pp);
 		preempt_one(pp);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;
@@ -147,6 +164,8 @@ static bool look_running(struct p *pp, int64_t now)
 	} else if (must_give_way(pp, now)) {
 		preempt_one(pp);
 		pp->sysmon_runwhen = now;
+	} else if (passed_by(pp, now) && pp->sysmon_runwhen == now) {
+		end_inherited_slice(pp);
 	} else {
 		look_whether_it_spins(pp, now);
 	}

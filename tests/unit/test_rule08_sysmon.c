@@ -147,11 +147,18 @@ static void wake_and_park(void *g)
 	unit_park(NULL);
 }
 
+static void computing_waits(void)
+{
+	struct g *g = unit_runnable();
+	store_rlx(&g->preempt, 1);
+	runq_put(&allp[0], g, false);
+}
+
 START_TEST(a_pair_on_one_slice_is_preempted)
 {
 	with_sysmon(1);
 	struct g *a = unit_parked(WaitFutex);
-	runq_put(&allp[0], unit_runnable(), false);
+	computing_waits();
 	for (int i = 0; i < 300 && !fake.kicks; i++) {
 		struct g *self = unit_curg(0), *other = self == a ? main_g : a;
 		fake_call(self, wake_and_park, other);
@@ -218,13 +225,33 @@ START_TEST(a_pair_keeps_its_slice)
 {
 	with_sysmon(1);
 	struct g *a = unit_parked(WaitFutex);
-	runq_put(&allp[0], unit_runnable(), false);
+	computing_waits();
 	for (int i = 0; i < 80; i++) {
 		struct g *self = unit_curg(0), *other = self == a ? main_g : a;
 		fake_call(self, wake_and_park, other);
 		fake_until(fake.now + 100 * USEC);
 	}
 	ck_assert_int_eq(fake.kicks, 0);
+}
+END_TEST
+
+/* None of a pair runs for long, but both together would keep the P from it. The one that was about to run next queues behind. */
+START_TEST(a_pair_makes_room_for_one_that_was_woken)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitFutex), *woken = unit_runnable();
+	int64_t begin = fake.now;
+	runq_put(&allp[0], woken, false);
+	while (unit_curg(0) != woken && fake.now < begin + 100 * MSEC) {
+		struct g *self = unit_curg(0);
+		fake_call(self, wake_and_park, self == a ? main_g : a);
+		fake_until(fake.now + 100 * USEC);
+	}
+	ck_assert_int_ge(fake.now - begin, 2 * MSEC);
+	ck_assert_int_le(fake.now - begin, 8 * MSEC);
+	ck_assert_int_eq(fake.kicks, 0);
+	ck_assert_uint_eq(load_rlx(&sched.runqsize), 1);
+	ck_assert_uint_eq(load_rlx(&sched.runq.head->preempt), 1);
 }
 END_TEST
 
@@ -480,7 +507,8 @@ END_TEST
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_on_one_slice_is_preempted, a_g_that_computes_gives_way_to_one_that_was_woken,
+	  a_pair_on_one_slice_is_preempted, a_pair_makes_room_for_one_that_was_woken,
+	  a_g_that_computes_gives_way_to_one_that_was_woken,
 	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
 	  a_new_slice_has_its_own_10_ms,
 	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place,
