@@ -21,12 +21,18 @@ static bool kernels(int sig)
 	return sig && (sigbit(sig) & SIG_UNBLOCKABLE);
 }
 
+/* The process is about to kill itself, and its G's robust mutexes are to be marked before. */
+static void before_kill(int sig)
+{
+	if (sig == SIGKILL && sig_pid != 1) /* the kernel spares process 1 */
+		process_ending();
+}
+
 /* To the whole process, by way of the calling kernel thread: what a thread sends to its own process has happened when the
  * call returns, but the kernel would rather tell its first thread, which may be any other M, and asleep. */
 static long by_kernel(int sig)
 {
-	if (sig == SIGKILL && sig_pid != 1) /* the kernel spares process 1 */
-		process_ending();
+	before_kill(sig);
 	return sys3(__NR_tgkill, sig_pid, getm()->procid, sig);
 }
 
@@ -46,9 +52,17 @@ long shim_of_process(struct regs *r)
 	return sys6((long)r->rax, process_of(A1(r)), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r));
 }
 
+/* kill(-1) spares the caller. */
+static bool is_own_group(int pid)
+{
+	return pid == 0 || (pid < -1 && pid == -(int)sys1(__NR_getpgid, 0));
+}
+
 long shim_kill(struct regs *r)
 {
 	int pid = process_of(A1(r)), sig = (int)A2(r);
+	if (is_own_group(pid))
+		before_kill(sig);
 	if (pid != sig_pid || !valid(sig) || sig == 0)
 		return shim_of_process(r);
 	if (kernels(sig))

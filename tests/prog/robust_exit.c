@@ -79,6 +79,18 @@ static void by_kill(void)
     kill(getpid(), SIGKILL);
 }
 
+static void by_killing_group(void)
+{
+    CHECK(setpgid(0, 0) == 0);
+    kill(0, SIGKILL);
+}
+
+static void by_killing_group_by_id(void)
+{
+    CHECK(setpgid(0, 0) == 0);
+    kill(-getpgrp(), SIGKILL);
+}
+
 static void by_fault(void)
 {
     *s->nowhere = 0;
@@ -142,7 +154,8 @@ int main(void)
     static const struct {
         const char *name;
         void (*end)(void);
-    } ends[] = {{"exit", by_exit}, {"_exit in a thread", by_thread}, {"abort", by_abort}, {"SIGTERM", by_signal}, {"SIGKILL", by_kill}, {"fault", by_fault}};
+    } ends[] = {{"exit", by_exit}, {"_exit in a thread", by_thread}, {"abort", by_abort}, {"SIGTERM", by_signal}, {"SIGKILL", by_kill},
+              {"SIGKILL to its group", by_killing_group}, {"the same by id", by_killing_group_by_id}, {"fault", by_fault}};
     setvbuf(stdout, NULL, _IONBF, 0);
     s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(sem_init(&s->ready, 1, 0) == 0);
