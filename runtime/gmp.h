@@ -118,7 +118,6 @@ struct g {
 	int syscall_nr;	     /* with Gsyscall */
 	_Atomic uint32_t queuem; /* its call was ended so that it waits for an M, see bound.c */
 	bool queuedm;		 /* it has waited */
-	_Atomic bool met;	 /* its kernel thread had a signal since this was cleared, anybody's */
 
 	struct timer timer;
 	struct futexw fw;

@@ -283,9 +283,6 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 		die_if_gs_is_lost();
 	}
 	struct m *m = gs_m();
-	struct g *g = m ? m->curg : NULL;
-	if (g)
-		store_rlx(&g->met, true);
 	if (unlikely(sig == preempt_signal && prof_is_signal(info))) {
 		if (m && !m->foreign)
 			prof_signal(m, info, uc);
@@ -304,6 +301,7 @@ static void handle(int sig, struct ksiginfo *info, struct kuc *uc)
 		fault(m, sig, info, uc);
 		return;
 	}
+	struct g *g = m->curg;
 	bool kick = sig_kicked(m, sig, info) || bell;
 	world_answer(m);
 	ending_hold(m);

@@ -323,7 +323,10 @@ static long readv_any(struct regs *r)
 		return readv_nowait(r, e);
 	if (k == KindPoll || k == KindTty)
 		return read_poll_first(r, e, k);
-	return k == KindLowat ? readv_held(r, e) : shim_may_block(r);
+	if (likely(k != KindLowat))
+		return shim_may_block(r);
+	long ret = readv_held(r, e);
+	return unlikely(ret == -ENOTSOCK) ? (fdesc_forget(e), shim_may_block(r)) : ret;
 }
 
 static long writev_pipe(struct regs *r, struct fdesc *e)

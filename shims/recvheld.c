@@ -3,43 +3,67 @@
  *
  * For TCP's SO_RCVLOWAT poll and epoll go by the mark, so the thread parks until they say that there is so much.
  *
- * The others are handed to the kernel as they stand. A signal makes them return what there is; natively that is one of the
- * calling thread's own. The kernel thread may meet one that another G takes, or a kick, after which the call must go on: g->met
- * says that there was one. The rest is asked for by a call that waits for just what is missing, as the mark would be counted
- * anew. Ancillary data, which belongs to the bytes that it came with, is left alone: a call that has room for it is not
- * continued.
+ * The others are handed to the kernel. A signal makes them return what there is; natively that is one of the calling thread's
+ * own. Where the kernel thread had one for another G, or a kick, the call must go on: whenever it got too little and nothing
+ * else can have ended it, as signals leave no trace that can be relied on (the kernel may wake a kernel thread for one that
+ * another takes). The rest is asked for by a call that waits for just what is missing, since the mark would be counted anew.
+ * What else ends a call: the socket's timeout, after which it does not go on; an error, which for TCP is the next call's to
+ * report; ancillary data, of which MSG_CTRUNC tells if the call has no room for it. One that has is not continued.
  */
 #include "../runtime/sig.h"
 #include "io.h"
 #include <asm/ioctls.h>
 #include <asm/socket.h>
+#include <linux/fcntl.h>
 #include <linux/in.h>
 #include <linux/poll.h>
 #include <linux/socket.h>
 
 #define MSG_PEEK 0x2
+#define MSG_CTRUNC 0x8
 #define MSG_DONTWAIT 0x40
 #define MSG_WAITALL 0x100
+#ifndef POLLRDHUP
+#define POLLRDHUP 0x2000
+#endif
 
-static inline void signals_begin(struct g *g)
+static long option(int fd, int which)
 {
-	store_rlx(&g->met, 0);
+	int v = 0, len = sizeof(v);
+	return sys5(__NR_getsockopt, fd, SOL_SOCKET, which, &v, &len) < 0 ? -1 : v;
 }
 
-static inline bool met_anothers(struct g *g)
+static bool is_tcp(int fd)
 {
-	return unlikely(load_rlx(&g->met)) && !sig_deliverable(g);
+	return option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+static bool has_timeout(int fd)
+{
+	int64_t tv[2] = { 0, 0 };
+	int len = sizeof(tv);
+	return sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, tv, &len) < 0 || tv[0] || tv[1];
+}
+
+/* After a call that got too little, or was ended without a signal of g's own. */
+static bool goes_on(struct g *g, int fd, bool peeks)
+{
+	if (sig_deliverable(g) || has_timeout(fd) || sys3(__NR_fcntl, fd, F_GETFL, 0) & O_NONBLOCK)
+		return false;
+	struct pollfd p = { fd, (short)(POLLPRI | (peeks ? POLLRDHUP : 0)), 0 };
+	return !is_tcp(fd) || kernel_poll(&p, 1) == 0;
+}
+
+static bool is_interrupted(long ret)
+{
+	return ret == -EINTR || ret == -ERESTARTSYS || ret == -ERESTARTNOINTR;
 }
 
 /* How much a call waits for that has room for `total`. */
 static size_t awaited(int fd, long flags, size_t total)
 {
-	int low = 1, len = sizeof(low);
-	if (flags & MSG_WAITALL)
-		return total;
-	if (sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &low, &len) < 0 || low < 1)
-		low = 1;
-	return (size_t)low < total ? (size_t)low : total;
+	long low = flags & MSG_WAITALL ? INT64_MAX : option(fd, SO_RCVLOWAT);
+	return low < 1 ? 1 : (size_t)low < total ? (size_t)low : total;
 }
 
 static void iov_shorten(const struct iovcopy *c, size_t total)
@@ -51,58 +75,49 @@ static void iov_shorten(const struct iovcopy *c, size_t total)
 	}
 }
 
-/* The call got the first `got` bytes of the list, less than it waits for. */
-static long receive_rest(struct g *g, int fd, struct iovcopy *c, long flags, size_t want, size_t got)
+static long receive(struct g *g, int fd, const void *msg, long flags)
 {
-	struct kiovec *v = c->v;
-	size_t n = c->n, done = got;
+	const long a[6] = { fd, (long)msg, flags };
+	long ret = blocking_syscall(g, __NR_recvmsg, a);
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
+/* As much as is waited for, into the list; umsg: the program's message, if it made one. */
+static long receive_all(int fd, struct iovcopy *c, size_t total, long flags, uintptr_t umsg)
+{
+	struct g *g = getg();
+	struct kmsghdr h = { .iov = (uintptr_t)c->v, .iovlen = c->n };
+	long ret = receive(g, fd, umsg ? (const void *)umsg : &h, flags);
+	size_t want = total < MAX_RW_COUNT ? total : MAX_RW_COUNT, done = (size_t)ret;
+	if (likely(ret <= 0 || done >= want || (umsg && user_read(&h, umsg, sizeof(h)))))
+		return ret;
+	want = awaited(fd, flags, want);
 	iov_shorten(c, want);
-	while (got && done < want && met_anothers(g)) {
-		iov_advance(&v, &n, got);
-		struct kmsghdr h = { .iov = (uintptr_t)v, .iovlen = n };
-		const long a[6] = { fd, (long)&h, flags | MSG_WAITALL };
-		signals_begin(g);
-		long ret = blocking_syscall(g, __NR_recvmsg, a);
-		got = ret > 0 ? (size_t)ret : 0;
-		done += got;
+	struct kiovec *v = c->v;
+	size_t n = c->n;
+	while ((ret > 0 || is_interrupted(ret)) && done < want && !(h.flags & MSG_CTRUNC) && goes_on(g, fd, false)) {
+		if (ret > 0)
+			iov_advance(&v, &n, (size_t)ret);
+		h = (struct kmsghdr){ .iov = (uintptr_t)v, .iovlen = n };
+		ret = receive(g, fd, &h, flags | MSG_WAITALL);
+		done += ret > 0 ? (size_t)ret : 0;
 	}
 	return (long)done;
 }
 
-static __attribute__((noinline)) long cut_short(struct regs *r, uintptr_t uiov, size_t n, long flags, long got)
-{
-	struct iovcopy iov;
-	int fd = (int)A1(r);
-	long total = iov_copy(&iov, uiov, n);
-	if (total < 0)
-		return got;
-	if ((size_t)total > MAX_RW_COUNT)
-		total = MAX_RW_COUNT;
-	size_t want = awaited(fd, flags, (size_t)total);
-	if ((size_t)got < want)
-		got = receive_rest(getg(), fd, &iov, flags, want, (size_t)got);
-	iov_free(&iov);
-	return got;
-}
-
-/* Each look begins at the same place, so a later one can be taken as it is. */
+/* Each look begins at the same place, so a later one can be taken as it is. AF_UNIX does not wait. */
 static long peek_all(struct regs *r)
 {
 	struct g *g = getg();
-	signals_begin(g);
+	int fd = (int)A1(r);
 	long got = shim_may_block(r), ret = got;
-	while (ret > 0 && (uint64_t)ret < A3(r) && met_anothers(g)) {
-		signals_begin(g);
+	if (ret <= 0 || !is_tcp(fd))
+		return ret;
+	while ((ret > 0 || is_interrupted(ret)) && (uint64_t)got < A3(r) && goes_on(g, fd, true)) {
 		ret = shim_may_block(r);
 		got = ret > 0 ? ret : got;
 	}
 	return got;
-}
-
-static bool is_tcp(int fd)
-{
-	int protocol = 0, len = sizeof(protocol);
-	return sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
 }
 
 /* c->nr and c->a take what there is; that counts when the call can wait no longer. */
@@ -123,7 +138,6 @@ static long when_enough(struct iocall *c, size_t room)
 /* read or recvfrom */
 long recv_held(struct regs *r, struct fdesc *e, long flags)
 {
-	struct g *g = getg();
 	struct iocall c;
 	if ((flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL))
 		return peek_all(r);
@@ -135,36 +149,36 @@ long recv_held(struct regs *r, struct fdesc *e, long flags)
 		c.a[3] = flags | MSG_DONTWAIT;
 		return when_enough(&c, A3(r));
 	}
-	signals_begin(g);
-	long ret = shim_may_block(r);
-	if (likely(ret <= 0 || (uint64_t)ret >= A3(r) || flags & MSG_PEEK || !met_anothers(g)))
-		return ret;
-	struct kiovec v = { A2(r), A3(r) };
-	return cut_short(r, (uintptr_t)&v, 1, flags, ret);
+	if (flags & MSG_PEEK || (r->rax == __NR_recvfrom && A5(r)))
+		return shim_may_block(r);
+	size_t room = A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT;
+	struct iovcopy iov = { .small = { { A2(r), room } }, .n = 1 };
+	iov.v = iov.small;
+	return receive_all((int)A1(r), &iov, room, flags, 0);
 }
 
 /* readv or recvmsg: the list is the program's, and h what a call of recvmsg is to be told. */
 static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintptr_t umsg, long flags)
 {
-	struct g *g = getg();
 	struct iovcopy iov;
 	struct iocall c;
+	long total = iov_copy(&iov, h->iov, h->iovlen);
+	if (total <= 0)
+		return shim_may_block(r); /* the kernel says which error */
+	long ret;
 	if (!(flags & MSG_WAITALL) && is_tcp((int)A1(r))) {
-		long total = iov_copy(&iov, h->iov, h->iovlen);
-		if (total <= 0)
-			return shim_may_block(r); /* the kernel says which error */
-		iov_free(&iov);
 		io_begin(&c, r, e, DirRead);
 		c.nr = __NR_recvmsg;
 		c.a[1] = umsg ? (long)umsg : (long)h;
 		c.a[2] = flags | MSG_DONTWAIT;
-		return when_enough(&c, (size_t)total);
+		ret = when_enough(&c, (size_t)total);
+	} else if (flags & MSG_PEEK || h->name || h->controllen) {
+		ret = shim_may_block(r);
+	} else {
+		ret = receive_all((int)A1(r), &iov, (size_t)total, flags, umsg);
 	}
-	signals_begin(g);
-	long ret = shim_may_block(r);
-	if (likely(ret <= 0 || flags & MSG_PEEK || h->controllen || !met_anothers(g)))
-		return ret;
-	return cut_short(r, h->iov, h->iovlen, flags, ret);
+	iov_free(&iov);
+	return ret;
 }
 
 long readv_held(struct regs *r, struct fdesc *e)
