@@ -128,7 +128,9 @@ static long when_enough(struct iocall *c, size_t room)
 		return shim_may_block(c->r);
 	c->sock = true;
 	long ret = io_poll_first(c, POLLIN);
-	if (c->waited && (ret == -EAGAIN || ret == -EINTR || ret == -ERESTARTSYS)) {
+	bool by_signal = ret == -EINTR || ret == -ERESTARTSYS;
+	/* A wait may also end for a look at signals that others take. */
+	if (c->waited && (ret == -EAGAIN || (by_signal && sig_deliverable(getg())))) {
 		long got = io_try(c);
 		return got > 0 ? got : ret;
 	}
