@@ -224,7 +224,7 @@ static bool wants_m_locked(int64_t now)
 	int64_t next = timers_next();
 	if (!sched.pidle || sched.midle)
 		return false;
-	return sched.runq.n || p_has_signals(sched.pidle) || (load_acq(&sched.lastpoll) != 0 && ((next && next <= now) || netpoll_waiters()));
+	return load_rlx(&sched.runqsize) || p_has_signals(sched.pidle) || (load_acq(&sched.lastpoll) != 0 && ((next && next <= now) || netpoll_waiters()));
 }
 
 /* The kernel refused a thread: another try now and then, and if it still does, an M is freed for what else there is to do. */

@@ -59,7 +59,7 @@ static void reset_p(struct p *pp)
 static void reset_sched(struct m *m)
 {
 	store_rlx(&sched.lock.v, 0);
-	sched.runq = (struct gqueue){ 0 };
+	sched.runq = sched.usedup = (struct gqueue){ 0 };
 	store_rlx(&sched.runqsize, 0);
 	sched.pidle = NULL;
 	store_rlx(&sched.npidle, 0);

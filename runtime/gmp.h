@@ -270,8 +270,8 @@ struct gqueue {
 
 struct sched {
 	struct lock lock;
-	struct gqueue runq; /* the global queue */
-	_Atomic uint32_t runqsize;
+	struct gqueue runq, usedup; /* the global queue; usedup: those of it that wait since their slice is over */
+	_Atomic uint32_t runqsize;  /* of both */
 	struct p *pidle;
 	_Atomic uint32_t npidle;
 	_Atomic uint32_t nmspinning;

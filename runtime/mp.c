@@ -97,7 +97,7 @@ void stopm(void)
 	check(m->p == NULL && !m->spinning);
 	lock(&sched.lock);
 	/* A P that found no M was left idle with its work in the global queue, just before we could be found. */
-	bool work = sched.runq.n || (sched.pidle && p_has_signals(sched.pidle)) || bound_spare_locked((int)load_rlx(&sched.npidle) - 1);
+	bool work = load_rlx(&sched.runqsize) || (sched.pidle && p_has_signals(sched.pidle)) || bound_spare_locked((int)load_rlx(&sched.npidle) - 1);
 	struct p *pp = work ? pidleget_locked() : NULL;
 	if (!pp)
 		mput_locked(m);
@@ -242,7 +242,7 @@ void handoffp(struct p *pp)
 		return;
 	}
 	lock(&sched.lock);
-	if (sched.runq.n || p_has_signals(pp) || (sched.nmidle && bound_spare_locked((int)load_rlx(&sched.npidle)))) {
+	if (load_rlx(&sched.runqsize) || p_has_signals(pp) || (sched.nmidle && bound_spare_locked((int)load_rlx(&sched.npidle)))) {
 		unlock(&sched.lock);
 		startm(pp, false);
 		return;

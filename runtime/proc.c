@@ -237,7 +237,7 @@ static struct g *findrunnable(bool *inherit)
 			continue;
 		}
 		lock(&sched.lock);
-		if (sched.runq.n) {
+		if (load_rlx(&sched.runqsize)) {
 			g = globrunq_get_locked(m->p, 0);
 			unlock(&sched.lock);
 			return g;

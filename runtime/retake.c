@@ -38,14 +38,15 @@ static bool woken_waits(struct p *pp)
 {
 	struct g *g = load_acq(&pp->runnext);
 	uint32_t head = load_acq(&pp->runqhead);
+	bool woken = false;
 	if (!g && head != load_acq(&pp->runqtail))
 		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
 	if (!g && load_acq(&sched.runqsize)) {
 		lock(&sched.lock);
-		g = sched.runq.head;
+		woken = sched.runq.n != 0;
 		unlock(&sched.lock);
 	}
-	return p_has_signals(pp) || (g && !load_rlx(&g->preempt));
+	return p_has_signals(pp) || woken || (g && !load_rlx(&g->preempt));
 }
 
 /* Several in a row have used up their slices. If the one that runs is found at one place all the time, they may be spinning for

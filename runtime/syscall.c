@@ -71,6 +71,7 @@ static void exitsyscall_m(struct g *g)
 	/* In the same section as the look at the idle P's: the last one to go idle then sees the G. */
 	if (!pp) {
 		g->ready_ticks = arch_cputicks();
+		store_rlx(&g->preempt, 0); /* its P is gone */
 		globrunq_put_locked(g);
 		if (g->lockedm) /* who takes it there gives us his P */
 			sched.nmlocked++;

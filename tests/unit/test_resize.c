@@ -128,7 +128,7 @@ START_TEST(queues_of_a_p_that_goes_become_global)
 	fake_call(g, (void (*)(void *))preempt_park, NULL);
 	ck_assert(!step(1)); /* P 0 is still to stop: alone on it, its holder uses no locks */
 	ck_assert(runq_empty(pp));
-	ck_assert_uint_eq(sched.runq.n, 4);
+	ck_assert_uint_eq(load_rlx(&sched.runqsize), 4);
 	ck_assert(!one_p);
 	fake.now += MSEC;
 	step(1);

@@ -66,51 +66,81 @@ START_TEST(expired_timers_are_local_work)
 }
 END_TEST
 
+static struct g *computing_on(int p)
+{
+	struct g *g = unit_runnable();
+	store_rlx(&g->preempt, 1);
+	g->lastp = &allp[p];
+	g->ready_ticks = arch_cputicks();
+	globally(g);
+	return g;
+}
+
 /* G's that compute stay in the global queue: one that is woken while the first of them runs goes before the second. */
 START_TEST(who_is_woken_goes_before_who_computes)
 {
 	fake_start(1);
 	struct g *computing[3], *woken = unit_runnable();
-	for (int i = 0; i < 3; i++) {
-		computing[i] = unit_runnable();
-		store_rlx(&computing[i]->preempt, 1);
-		globally(computing[i]);
-	}
+	for (int i = 0; i < 3; i++)
+		computing[i] = computing_on(0);
 	store_rlx(&allp[0].schedtick, 1);
 	ck_assert_ptr_eq(unit_take(), computing[0]);
 	runq_put(&allp[0], woken, false);
 	ck_assert_ptr_eq(unit_take(), woken);
 	ck_assert_ptr_eq(unit_take(), computing[1]);
 	globally(woken);
-	ck_assert_ptr_eq(unit_take(), computing[2]);
 	ck_assert_ptr_eq(unit_take(), woken);
+	ck_assert_ptr_eq(unit_take(), computing[2]);
 }
 END_TEST
 
-START_TEST(who_computes_ends_a_share)
+START_TEST(but_not_for_ever)
+{
+	fake_start(1);
+	struct g *computing = computing_on(0), *woken[2] = { unit_runnable(), unit_runnable() };
+	globally(woken[0]);
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), woken[0]);
+	globally(woken[1]);
+	computing->ready_ticks -= 1 << 28; /* of the order of 0.1 s */
+	ck_assert_ptr_eq(unit_take(), computing);
+	ck_assert_ptr_eq(unit_take(), woken[1]);
+}
+END_TEST
+
+START_TEST(at_the_61st_tick_each_has_its_turn)
+{
+	fake_start(1);
+	struct g *computing[2], *woken[2];
+	for (int i = 0; i < 2; i++) {
+		computing[i] = computing_on(0);
+		globally(woken[i] = unit_runnable());
+	}
+	store_rlx(&allp[0].schedtick, SCHED_TICK_GLOBAL);
+	ck_assert_ptr_eq(unit_take(), computing[0]);
+	store_rlx(&allp[0].schedtick, 2 * SCHED_TICK_GLOBAL);
+	ck_assert_ptr_eq(unit_take(), woken[0]);
+	store_rlx(&allp[0].schedtick, 3 * SCHED_TICK_GLOBAL);
+	ck_assert_ptr_eq(unit_take(), computing[1]);
+}
+END_TEST
+
+START_TEST(who_computes_is_no_part_of_a_share)
 {
 	fake_start(1);
 	struct g *g[4];
-	for (int i = 0; i < 4; i++) {
-		g[i] = unit_runnable();
-		store_rlx(&g[i]->preempt, i == 2);
-		globally(g[i]);
-	}
+	for (int i = 0; i < 4; i++)
+		if (i == 2)
+			g[i] = computing_on(0);
+		else
+			globally(g[i] = unit_runnable());
 	store_rlx(&allp[0].schedtick, 1);
 	ck_assert_ptr_eq(unit_take(), g[0]);
-	ck_assert_uint_eq(runq_size(&allp[0]), 1);
-	ck_assert_uint_eq(sched.runq.n, 2);
+	ck_assert_uint_eq(runq_size(&allp[0]), 2);
+	ck_assert_ptr_eq(sched.usedup.head, g[2]);
+	ck_assert_uint_eq(load_rlx(&sched.runqsize), 1);
 }
 END_TEST
-
-static struct g *computing_on(int p)
-{
-	struct g *g = unit_runnable();
-	store_rlx(&g->preempt, 1);
-	g->lastp = &allp[p];
-	globally(g);
-	return g;
-}
 
 /* Its memory is in that CPU's caches. */
 START_TEST(who_computes_goes_on_where_it_ran)
@@ -122,7 +152,7 @@ START_TEST(who_computes_goes_on_where_it_ran)
 	ck_assert_ptr_eq(unit_take(), others);
 	own = computing_on(0);
 	ck_assert_ptr_eq(unit_take(), own);
-	ck_assert_ptr_eq(sched.runq.tail, last);
+	ck_assert_ptr_eq(sched.usedup.tail, last);
 	ck_assert_ptr_eq(unit_take(), another);
 	ck_assert_ptr_eq(unit_take(), last);
 	ck_assert_uint_eq(load_rlx(&sched.runqsize), 0);
@@ -154,20 +184,7 @@ START_TEST(who_gave_the_p_away_does_not_get_it_back_before_others)
 	store_rlx(&allp[0].schedtick, 1);
 	fake_call(main_g, give_away, NULL);
 	ck_assert_ptr_eq(unit_curg(0), others);
-	ck_assert_ptr_eq(sched.runq.head, main_g);
-}
-END_TEST
-
-START_TEST(who_was_woken_is_not_passed_over)
-{
-	fake_start(2);
-	struct g *others = computing_on(1), *woken = unit_runnable(), *own;
-	globally(woken);
-	own = computing_on(0);
-	store_rlx(&allp[0].schedtick, 1);
-	ck_assert_ptr_eq(unit_take(), others);
-	ck_assert_ptr_eq(unit_take(), woken);
-	ck_assert_ptr_eq(unit_take(), own);
+	ck_assert_ptr_eq(sched.usedup.head, main_g);
 }
 END_TEST
 
@@ -339,9 +356,10 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work,
-	  who_is_woken_goes_before_who_computes, who_computes_ends_a_share, who_computes_goes_on_where_it_ran,
+	  who_is_woken_goes_before_who_computes, but_not_for_ever, at_the_61st_tick_each_has_its_turn,
+	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
-	  who_was_woken_is_not_passed_over, every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
+	  every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
 	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
 	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,
 	  then_it_sleeps_in_the_netpoller_till_the_next_timer, a_second_idle_m_sleeps_on_its_note)

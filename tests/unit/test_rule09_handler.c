@@ -128,7 +128,7 @@ START_TEST(there_it_gives_its_p_away)
 	kick();
 	fake_call(main_g, go_on, NULL);
 	ck_assert_ptr_eq(unit_curg(0), a);
-	ck_assert_ptr_eq(sched.runq.head, main_g);
+	ck_assert_ptr_eq(sched.usedup.head, main_g);
 	ck_assert_uint_eq(load_rlx(&main_g->status), Grunnable);
 	ck_assert_ptr_null(committed_on);
 	ck_assert_uint_eq(frame()->uc.ip, PROGRAM);

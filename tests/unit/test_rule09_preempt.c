@@ -39,14 +39,15 @@ START_TEST(the_g_goes_to_the_end_of_the_global_queue)
 	struct g *a = unit_runnable(), *b = unit_runnable();
 	runq_put(&allp[0], a, false);
 	lock(&sched.lock);
+	store_rlx(&b->preempt, 1);
 	globrunq_put_locked(b);
 	unlock(&sched.lock);
 	store_rlx(&main_g->preempt, 1);
 	store_rlx(&allp[0].schedtick, 1);
 	ck_assert(!fake_call(main_g, be_preempted, NULL));
 	ck_assert_ptr_eq(unit_curg(0), a);
-	ck_assert_ptr_eq(sched.runq.head, b);
-	ck_assert_ptr_eq(sched.runq.tail, main_g);
+	ck_assert_ptr_eq(sched.usedup.head, b);
+	ck_assert_ptr_eq(sched.usedup.tail, main_g);
 	ck_assert_uint_eq(load_rlx(&main_g->status), Grunnable);
 	ck_assert_uint_eq(load_rlx(&main_g->preempt), 1); /* sysmon sees by it that its slice is over */
 }
