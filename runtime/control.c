@@ -84,7 +84,7 @@ bool control_rings(const struct ksiginfo *info)
 	uint64_t token = load_rlx(&control.token);
 	if (info->code != CODE_QUEUE || !token || info->value != token)
 		return false;
-	note_wake(&sched.sysmonnote);
+	sysmon_nudge();
 	return true;
 }
 

@@ -254,7 +254,7 @@ bool cputimer_start(struct cputimer *c, bool absolute, int64_t value, int64_t in
 		return alive;
 	sig_cpu_timers(); /* it may have expired */
 	if ((absolute ? value - now : value) < SOON)
-		note_wake(&sched.sysmonnote);
+		sysmon_nudge();
 	return true;
 }
 

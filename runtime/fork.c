@@ -71,6 +71,7 @@ static void reset_sched(struct m *m)
 	store_rlx(&sched.lastpoll, os_nanotime());
 	store_rlx(&sched.polluntil, 0);
 	store_rlx(&sched.sysmonwait, 0);
+	store_rlx(&sched.sysmonwatches, 0);
 	store_rlx(&sched.sysmonfast, 0);
 	sched.sysmon_started = false;
 	store_rlx(&sched.newm, NULL);

@@ -233,7 +233,7 @@ struct p {
 	int64_t sysmon_schedwhen, sysmon_syscallwhen, sysmon_looknext;
 	int64_t sysmon_runwhen; /* since then the same G runs */
 	uint64_t sysmon_nspun;
-	bool sysmon_waits, sysmon_preempted;
+	bool sysmon_waits, sysmon_preempted, sysmon_asked; /* asked: the G that ran at the last look, to give way */
 	uint32_t sysmon_inarow; /* slices that were used up, without a voluntary switch between */
 	uint64_t sysmon_nswitch;
 
@@ -296,6 +296,7 @@ struct sched {
 	_Atomic int64_t polluntil; /* until when that M sleeps */
 	_Atomic uint32_t sysmonwait;
 	_Atomic uint32_t sysmonnote;
+	_Atomic uint32_t sysmonwatches; /* it sleeps in the netpoller */
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
 	_Atomic int64_t cpulook;     /* when it is to look at timers of CPU time; 0: there are none */
 	_Atomic int gomaxprocs;	     /* what was asked for */

@@ -119,7 +119,7 @@ static int start_kernel_thread(struct m *m)
 	while (!atomic_compare_exchange_weak(&sched.newm, &m->schedlink, m))
 		;
 	store_rel(&sched.sysmonwait, 0);
-	note_wake(&sched.sysmonnote);
+	sysmon_nudge();
 	return 0;
 }
 

@@ -105,8 +105,9 @@ long netpoll_number_left(void)
 	return 0;
 }
 
-void netpoll(int64_t delay_ns, struct gqueue *out)
+bool netpoll(int64_t delay_ns, struct gqueue *out)
 {
+	bool broken = false;
 	struct os_event ev[NEVENTS];
 	netpoll_init();
 	struct m *m = getm();
@@ -126,10 +127,12 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 			uint64_t count;
 			os_read(breakfd, &count, sizeof(count));
 			store_rel(&break_sent, 0);
+			broken = true;
 		}
 	}
 	if (tracing() && out->n)
 		trace_p(TraceNetpoll, NULL, out->n, 0);
+	return broken;
 }
 
 /* In the child of a fork: the inherited instance is the parent's too; leave it and start afresh. */

@@ -265,6 +265,8 @@ static struct g *findrunnable(bool *inherit)
 			continue;
 		}
 		if (atomic_exchange(&sched.lastpoll, 0) != 0) {
+			if (unlikely(load_rlx(&sched.sysmonwatches)))
+				netpoll_break(); /* from now on it is ours to watch */
 			g = block_in_netpoll(m);
 			if (g) {
 				*inherit = false;

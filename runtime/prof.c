@@ -60,7 +60,7 @@ long prof_start(enum prof_type t, uint32_t rate, int64_t until)
 	if (t == ProfCpu)
 		prof_tell_all();
 	if (t == ProfWall)
-		note_wake(&sched.sysmonnote);
+		sysmon_nudge();
 	return 0;
 }
 

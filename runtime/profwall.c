@@ -20,7 +20,7 @@ static _Atomic uint32_t due;
 void prof_wall_rings(uint32_t n)
 {
 	atomic_fetch_add(&due, n);
-	note_wake(&sched.sysmonnote);
+	sysmon_nudge();
 }
 
 /* The G's state as far as unwinding it goes; false: it is not to be looked at like that. */

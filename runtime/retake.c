@@ -16,10 +16,18 @@
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
 
 static int64_t spinning_until;
+static bool soon; /* a woken G is to have a P before the next look would come */
+static uint32_t nasked; /* P's that in this look were asked to run one of the global queue's G's */
 
 int64_t sysmon_spinning_until(void)
 {
 	return spinning_until;
+}
+
+/* Then looks are to come in time for its 2 ms. */
+bool sysmon_woken_waits(void)
+{
+	return soon;
 }
 
 static bool timer_due(int64_t now)
@@ -30,7 +38,7 @@ static bool timer_due(int64_t now)
 
 static bool others_wait(struct p *pp)
 {
-	return !runq_empty(pp) || load_acq(&sched.runqsize) || p_has_signals(pp);
+	return !runq_empty(pp) || load_acq(&sched.runqsize) > nasked || p_has_signals(pp);
 }
 
 /* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
@@ -41,12 +49,16 @@ static bool woken_waits(struct p *pp)
 	bool woken = false;
 	if (!g && head != load_acq(&pp->runqtail))
 		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
-	if (!g && load_acq(&sched.runqsize)) {
+	if (p_has_signals(pp))
+		return true;
+	if (g)
+		return !load_rlx(&g->preempt);
+	if (load_acq(&sched.runqsize) > nasked) {
 		lock(&sched.lock);
-		woken = sched.runq.n != 0;
+		woken = sched.runq.n > nasked;
 		unlock(&sched.lock);
 	}
-	return p_has_signals(pp) || woken || (g && !load_rlx(&g->preempt));
+	return woken;
 }
 
 /* Several in a row have used up their slices. If the one that runs is found at one place all the time, they may be spinning for
@@ -71,9 +83,14 @@ static bool slice_over(struct p *pp, int64_t now)
 /* A G that computes gives way to one that waited and was woken long before its slice is over, as in Linux' scheduler: what
  * that one does is mostly short, and others wait for it (who writes what computing threads produce, who gives them more to
  * do). G's that hand off to each other are not meant: none of them runs for long. */
-static bool must_give_way(struct p *pp, int64_t now)
+static bool must_give_way(struct p *pp, bool computes, int64_t now)
 {
-	return now - pp->sysmon_runwhen >= WAKE_SLICE && woken_waits(pp);
+	if (!computes || !woken_waits(pp))
+		return false;
+	if (now - pp->sysmon_runwhen >= WAKE_SLICE)
+		return true;
+	soon = true;
+	return false;
 }
 
 /* G's that hand off to each other inherit one slice, and so keep the P from the others, by whom it would not be noticed: none of
@@ -138,34 +155,44 @@ static void new_slice(struct p *pp, uint32_t tick, int64_t now)
 	pp->sysmon_looknext = now + LOOK_AFTER;
 }
 
+/* Asks it to give way; the next G runs from now on. */
+static void ask(struct p *pp, int64_t now)
+{
+	nasked += runq_empty(pp);
+	preempt_one(pp);
+	pp->sysmon_runwhen = now;
+	pp->sysmon_asked = true;
+}
+
 static bool look_running(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_rlx(&pp->schedtick);
 	bool acted = false;
-	uint64_t nswitch = pp->nswitch;
+	uint64_t nswitch = pp->nswitch, switches = nswitch - pp->sysmon_nswitch;
 	bool waits = !runq_empty(pp);
-	if (waits && pp->sysmon_waits && nswitch == pp->sysmon_nswitch && load_rlx(&sched.npidle)) {
+	if (waits && pp->sysmon_waits && switches == 0 && load_rlx(&sched.npidle)) {
 		wakep();
 		acted = true;
 	}
-	if (nswitch != pp->sysmon_nswitch || !pp->sysmon_runwhen)
+	if (switches > pp->sysmon_asked || !pp->sysmon_runwhen)
 		pp->sysmon_runwhen = now;
+	if (switches)
+		pp->sysmon_asked = false;
 	pp->sysmon_waits = waits;
 	pp->sysmon_nswitch = nswitch;
 	if (pp->sysmon_schedtick != tick)
 		new_slice(pp, tick, now);
 	if (slice_over(pp, now)) {
-		if (pp->sysmon_runwhen == now)
+		if (switches > 1)
 			end_inherited_slice(pp);
-		preempt_one(pp);
+		ask(pp, now);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
 		pp->sysmon_looknext = now + LOOK_AFTER;
-	} else if (must_give_way(pp, now)) {
-		preempt_one(pp);
-		pp->sysmon_runwhen = now;
-	} else if (passed_by(pp, now) && pp->sysmon_runwhen == now) {
+	} else if (must_give_way(pp, switches <= 1, now)) {
+		ask(pp, now);
+	} else if (switches > 1 && passed_by(pp, now)) {
 		end_inherited_slice(pp);
 	} else {
 		look_whether_it_spins(pp, now);
@@ -221,6 +248,8 @@ static bool look_syscall(struct p *pp, int64_t now)
 bool sysmon_retake(int64_t now)
 {
 	bool acted = false;
+	soon = false;
+	nasked = 0;
 	for (int i = 0; i < sched.nprocs; i++) {
 		struct p *pp = &allp[i];
 		switch ((enum pstatus)load_acq(&pp->status)) {

@@ -122,6 +122,7 @@ bool bound_is_lowered(void);
 _Noreturn void sysmon(void);
 bool sysmon_start(void);
 void sysmon_wake(void);
+void sysmon_nudge(void); /* async-signal-safe */
 bool preempt_one(struct p *pp);
 bool p_retake(struct p *pp, enum pstatus to);
 void preempt_park(void); /* from the signal handler, on the G's stack */
@@ -142,7 +143,7 @@ void note_wake(_Atomic uint32_t *note);
 void netpoll_init(void);
 bool netpoll_inited(void);
 void netpoll_break(void);
-void netpoll(int64_t delay_ns, struct gqueue *out); /* 0: do not block; < 0: for ever */
+bool netpoll(int64_t delay_ns, struct gqueue *out); /* 0: do not block; < 0: for ever. True: netpoll_break ended it */
 bool netpoll_waiters(void);
 void netpoll_after_fork(void);
 

@@ -19,6 +19,8 @@
 #define SOON (10 * NSEC_PER_USEC) /* waking an M takes no less */
 #define BUSY_DELAY (4 * NSEC_PER_MSEC) /* while every P is busy and G's wait */
 #define LATE (2 * NSEC_PER_MSEC) /* what a look that is not for a deadline may be late */
+#define WATCH_AFTER (2 * NSEC_PER_MSEC) /* without a poll of any P: then sysmon sleeps in the netpoller */
+#define WATCH_FOR NSEC_PER_MSEC	 /* in a sleep that is worth it */
 #define LEFT_ALONE (200 * NSEC_PER_USEC) /* then an idle P is worth an M to watch the descriptors */
 
 static struct m sysmon_m;
@@ -44,6 +46,14 @@ static bool unwatched(int64_t next)
 	return load_rlx(&sched.npidle) && (load_acq(&sched.lastpoll) != 0 || until == 0 || until > next);
 }
 
+static int64_t polled; /* when we did */
+
+static void have_polled(int64_t last, int64_t now)
+{
+	polled = now;
+	atomic_compare_exchange_strong(&sched.lastpoll, &last, now);
+}
+
 /* What nobody sleeps in the netpoller for is ours to see to: an M is woken for deadlines that come, and to take over the
  * netpoller after a while (unless polled_elsewhere). An M that polls itself finds what its G's wrote to each other done
  * with; from here it would look like news. */
@@ -61,9 +71,36 @@ static void poll_if_stale(bool often, int64_t now)
 		wakep();
 	if (last + MAX_DELAY > now && (!alone || ask_to_poll()))
 		return;
-	atomic_compare_exchange_strong(&sched.lastpoll, &last, now);
+	have_polled(last, now);
 	struct gqueue q = { 0 };
 	netpoll(0, &q);
+	ready_list(&q);
+}
+
+/* While each P computes nobody polls, and who waits for a descriptor would wait for the end of a slice: then sysmon sleeps in
+ * the netpoller itself. Not where P's come to it between two G's. */
+static bool nobody_polls(int64_t now)
+{
+	int64_t last = load_acq(&sched.lastpoll);
+	return load_rlx(&sched.npidle) == 0 && netpoll_waiters() && last != 0 && (last == polled || last + WATCH_AFTER <= now);
+}
+
+static void watch_network(int64_t delay)
+{
+	struct gqueue q = { 0 };
+	bool broken = false;
+	atomic_store(&sched.sysmonwatches, 1); /* seq_cst: then the note, see sysmon_nudge */
+	if (!atomic_exchange(&sched.sysmonnote, 0))
+		broken = netpoll(delay, &q);
+	store_rel(&sched.sysmonwatches, 0);
+	/* A P has become idle since; the break may have been for the M that sleeps there. */
+	if (broken && load_acq(&sched.lastpoll) == 0)
+		netpoll_break();
+	if (!q.n)
+		return;
+	int64_t last = load_acq(&sched.lastpoll);
+	if (last)
+		have_polled(last, os_nanotime());
 	ready_list(&q);
 }
 
@@ -162,7 +199,7 @@ static int64_t latest_look(int64_t now)
 			return limit;
 		least = DEFER_DELAY;
 	} else if (anybody_waits()) {
-		limit = now < sysmon_spinning_until() ? DEFER_DELAY : BUSY_DELAY;
+		limit = now < sysmon_spinning_until() ? DEFER_DELAY : sysmon_woken_waits() ? WAKE_SLICE / 2 : BUSY_DELAY;
 	}
 	if (next && next - now < limit)
 		limit = next - now > least ? next - now : least;
@@ -239,7 +276,10 @@ _Noreturn void sysmon(void)
 	for (;;) {
 		delay = next_delay(delay, idle, pace.often, now);
 		may_be_late(delay >= BUSY_DELAY && !is_for_a_deadline(delay, now));
-		note_sleep(&sched.sysmonnote, delay);
+		if (unlikely(delay >= WATCH_FOR && nobody_polls(now)))
+			watch_network(delay);
+		else
+			note_sleep(&sched.sysmonnote, delay);
 		now = os_nanotime();
 		atomic_fetch_add_explicit(&sched.nsysmontick, 1, memory_order_relaxed);
 		if (load_rlx(&sched.npidle) == (uint32_t)sched.nprocs) {
@@ -273,6 +313,16 @@ _Noreturn void sysmon(void)
 			circle_tick(now);
 		prof_work(now);
 	}
+}
+
+/* Ends the sleep that it is in, or the next one. */
+void sysmon_nudge(void)
+{
+	note_wake(&sched.sysmonnote);
+	/* seq_cst: either it sees the note, or we see it watch */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(load_rlx(&sched.sysmonwatches)))
+		netpoll_break();
 }
 
 void sysmon_wake(void)

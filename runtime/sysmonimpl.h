@@ -10,6 +10,7 @@
 #define WAKE_SLICE (2 * NSEC_PER_MSEC) /* the least a G gets before one that was woken, or whose sleep is over, takes its place */
 
 bool sysmon_retake(int64_t now);
+bool sysmon_woken_waits(void);
 int64_t sysmon_spinning_until(void); /* until then it is worth looking often */
 
 #endif

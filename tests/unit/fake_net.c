@@ -21,7 +21,7 @@ void netpoll_break(void)
 	fake.net_broken = true;
 }
 
-void netpoll(int64_t delay_ns, struct gqueue *out)
+bool netpoll(int64_t delay_ns, struct gqueue *out)
 {
 	struct g *g;
 	fake.net_polls++;
@@ -30,10 +30,12 @@ void netpoll(int64_t delay_ns, struct gqueue *out)
 		fake.running->until = delay_ns < 0 ? -1 : fake.now + delay_ns;
 		fake_suspend(MPolling);
 	}
-	if (delay_ns != 0)
+	bool broken = delay_ns != 0 && fake.net_broken;
+	if (broken)
 		fake.net_broken = false;
 	while ((g = gqueue_pop(&fake.net)))
 		gqueue_push(out, g);
+	return broken;
 }
 
 void netpoll_after_fork(void)

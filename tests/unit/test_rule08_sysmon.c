@@ -251,7 +251,7 @@ START_TEST(a_pair_makes_room_for_one_that_was_woken)
 	ck_assert_int_le(fake.now - begin, 8 * MSEC);
 	ck_assert_int_eq(fake.kicks, 0);
 	ck_assert_uint_eq(load_rlx(&sched.runqsize), 1);
-	ck_assert_uint_eq(load_rlx(&sched.runq.head->preempt), 1);
+	ck_assert_uint_eq(load_rlx(&sched.usedup.head->preempt), 1);
 }
 END_TEST
 
@@ -403,28 +403,77 @@ static void short_call(void *unused)
 
 START_TEST(it_polls_if_nobody_did_for_10_ms)
 {
-	with_sysmon(1);
+	with_sysmon(2); /* one of the P's is idle */
 	fake.net_waiting = true;
-	int64_t begin = fake.now;
 	struct g *g = unit_parked(WaitIORead);
-	unit_net_event(g);
-	fake_until(begin + 10 * MSEC - USEC);
-	ck_assert_int_eq(fake.net_polls, 0);
-	fake_until(begin + 21 * MSEC);
-	ck_assert_int_eq(fake.net_polls, 1);
-	ck_assert_int_eq(fake.net_delay, 0);
-	ck_assert_ptr_eq(sched.runq.head, g);
-	ck_assert_uint_eq(load_rlx(&g->status), Grunnable);
+	sched.lastpoll = fake.now;
+	fake_until(fake.now + 30 * MSEC);
+	ck_assert_int_ge(fake.net_polls, 1);
+	ck_assert_uint_eq(load_rlx(&g->status), Gwaiting);
 }
 END_TEST
 
-START_TEST(once_in_10_ms)
+/* Nobody else would see an event before the end of a slice. */
+START_TEST(it_sleeps_in_the_netpoller_while_every_p_computes)
 {
 	with_sysmon(1);
 	fake.net_waiting = true;
-	fake_until(fake.now + 100 * MSEC);
-	ck_assert_int_ge(fake.net_polls, 5);
-	ck_assert_int_le(fake.net_polls, 10);
+	fake_until(fake.now + 50 * MSEC);
+	ck_assert_int_eq(mon->state, MPolling);
+	int64_t begin = fake.now;
+	struct g *g = unit_parked(WaitIORead);
+	lock(&sched.lock);
+	globrunq_put_locked(used_up());
+	unlock(&sched.lock);
+	unit_net_event(g);
+	fake_settle();
+	ck_assert_int_eq(fake.now, begin);
+	ck_assert_ptr_eq(sched.runq.head, g);
+	ck_assert_uint_eq(load_rlx(&main_g->preempt), 1);
+	fake_call(main_g, give_way, NULL);
+	ck_assert_ptr_eq(unit_curg(0), g);
+}
+END_TEST
+
+START_TEST(not_where_ps_look_themselves)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	for (int i = 0; i < 100; i++) {
+		store_rlx(&sched.lastpoll, fake.now);
+		fake_until(fake.now + MSEC);
+		ck_assert_int_eq(mon->state, MAsleep);
+	}
+	ck_assert_int_eq(fake.net_polls, 0);
+}
+END_TEST
+
+START_TEST(it_is_told_there_too)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	fake_until(fake.now + 50 * MSEC);
+	ck_assert_int_eq(mon->state, MPolling);
+	uint64_t n = looks();
+	sysmon_nudge();
+	fake_settle();
+	ck_assert_uint_gt(looks(), n);
+}
+END_TEST
+
+/* One P for each of the global queue's that were woken. */
+START_TEST(one_that_was_woken_takes_one_p)
+{
+	with_sysmon(2);
+	unit_spawn();
+	fake_until(fake.now + 20 * MSEC);
+	wake_globally(unit_parked(WaitFutex));
+	fake_until(fake.now + 5 * MSEC);
+	ck_assert_uint_ge(allp[0].npreempt, 1);
+	ck_assert_uint_eq(allp[1].npreempt, 0);
+	wake_globally(unit_parked(WaitFutex));
+	fake_until(fake.now + 5 * MSEC);
+	ck_assert_uint_ge(allp[1].npreempt, 1);
 }
 END_TEST
 
@@ -514,6 +563,7 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place,
 	  slices_are_longer_where_few_compute, three_have_their_turn_in_60_ms, many_have_10_ms_each,
 	  it_stays_after_four_looks_in_a_row, it_wakes_up_when_a_p_is_used_again,
-	  it_polls_if_nobody_did_for_10_ms, once_in_10_ms, not_if_an_m_sleeps_there,
+	  it_polls_if_nobody_did_for_10_ms, it_sleeps_in_the_netpoller_while_every_p_computes, not_where_ps_look_themselves,
+	  it_is_told_there_too, one_that_was_woken_takes_one_p, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
 	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)
