@@ -6,9 +6,10 @@
  * belong to the open file, not to the number: after close of a number whose file lives on elsewhere, events keep coming
  * with the old generation and are dropped.
  *
- * netpoll() is called by an M without work (delay 0), by the last idle M (until the next timer) and by sysmon. Several
- * may be in it at once; epoll hands an edge to one of them. netpoll_break ends a blocked one by an eventfd, which is
- * level-triggered and only read by a blocked call, so that a non-blocking one cannot swallow the break.
+ * netpoll() is called by an M without work (delay 0), by the last idle M (until the next timer) and by sysmon, which
+ * also blocks in it while every P computes. Several may be in it at once; epoll hands an edge to one of them.
+ * netpoll_break ends a blocked one by an eventfd, which is level-triggered and only read by a blocked call, so that a
+ * non-blocking one cannot swallow the break.
  *
  * Rejected: EPOLLONESHOT or a registration per wait (1,470 ns for ADD and DEL); io_uring (often forbidden in containers,
  * and its completions need memory that stays put while a G may be signalled away).
