@@ -38,6 +38,8 @@ static void ready_globally(struct g *g)
 	unlock(&sched.lock);
 	if (pp)
 		startm(pp, false);
+	else
+		sysmon_no_p();
 }
 
 static __attribute__((noinline)) void make_ready(struct g *g, bool next)

@@ -250,20 +250,25 @@ bool sysmon_retake(int64_t now)
 	bool acted = false;
 	soon = false;
 	nasked = 0;
+	bool computing = true;
 	for (int i = 0; i < sched.nprocs; i++) {
 		struct p *pp = &allp[i];
 		switch ((enum pstatus)load_acq(&pp->status)) {
 		case Prunning:
+			computing &= pp->nswitch - pp->sysmon_nswitch <= 1;
 			acted |= look_running(pp, now);
 			break;
 		case Psyscall:
+			computing = false;
 			/* A G that comes back often enough still must not keep its P for ever. */
 			look_running(pp, now);
 			acted |= look_syscall(pp, now);
 			break;
 		default:
+			computing = false;
 			break;
 		}
 	}
+	store_rlx(&sched.computing, computing);
 	return acted;
 }

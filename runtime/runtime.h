@@ -122,6 +122,7 @@ bool bound_is_lowered(void);
 _Noreturn void sysmon(void);
 bool sysmon_start(void);
 void sysmon_wake(void);
+void sysmon_no_p(void);
 void sysmon_nudge(void); /* async-signal-safe */
 bool preempt_one(struct p *pp);
 bool p_retake(struct p *pp, enum pstatus to);

@@ -82,6 +82,7 @@ static void exitsyscall_m(struct g *g)
 		execute(g, false);
 		return;
 	}
+	sysmon_no_p();
 	if (unlikely(g->lockedm)) {
 		wired_wait_for_p(g);
 		return;

@@ -325,6 +325,14 @@ void sysmon_nudge(void)
 		netpoll_break();
 }
 
+/* A G was woken, or came back from a system call, and there is no P for it: those that compute shall not have theirs until
+ * the next look. Once for each look. */
+void sysmon_no_p(void)
+{
+	if (unlikely(load_rlx(&sched.computing)) && atomic_exchange(&sched.computing, 0))
+		sysmon_nudge();
+}
+
 void sysmon_wake(void)
 {
 	uint32_t one = 1;

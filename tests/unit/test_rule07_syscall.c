@@ -222,6 +222,24 @@ START_TEST(a_pending_signal_keeps_it_from_starting)
 }
 END_TEST
 
+/* The one that computes gives way now, not at sysmon's next look. */
+START_TEST(and_sysmon_is_told_if_others_compute)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitFutex);
+	ready(a);
+	fake_call(main_g, call, (void *)35);
+	fake_until(fake.now + 50 * MSEC);
+	ck_assert_uint_eq(load_rlx(&a->status), Grunning);
+	ck_assert_uint_eq(load_rlx(&a->preempt), 0);
+	int64_t begin = fake.now;
+	fake_return(&fake.ms[0], 9);
+	fake_settle();
+	ck_assert_int_eq(fake.now, begin);
+	ck_assert_uint_eq(load_rlx(&a->preempt), 1);
+}
+END_TEST
+
 /* A thousand blocked threads use a thousand M's but never a P. */
 START_TEST(many_blocked_calls)
 {
@@ -255,7 +273,7 @@ int main(void)
 		without_work_it_keeps_its_p_for_10_ms, with_all_others_busy_it_goes_earlier, it_returns_to_an_idle_p,
 		it_returns_without_a_p, a_call_known_to_be_long_hands_its_p_on_at_once, work_in_its_ring_goes_with_it,
 		with_nothing_to_do_the_p_goes_idle, a_call_is_restarted_unless_a_signal_is_for_this_g,
-		a_pending_signal_keeps_it_from_starting, many_blocked_calls,
+		a_pending_signal_keeps_it_from_starting, and_sysmon_is_told_if_others_compute, many_blocked_calls,
 	};
 	int failed = unit_main("rule 7: system calls", tests, nelem(tests));
 	return failed | unit_loop("rule 7: on one P and on two", the_last_p_leaves_a_watcher, 2);
