@@ -297,7 +297,7 @@ struct sched {
 	_Atomic uint32_t sysmonwait;
 	_Atomic uint32_t sysmonnote;
 	_Atomic uint32_t sysmonwatches; /* it sleeps in the netpoller */
-	_Atomic uint32_t computing; /* each P had one G since sysmon's last look: somebody woken waits for the next */
+	_Atomic uint32_t computing; /* no P had more than a few G's since sysmon's last look: who is woken would wait for the next */
 	_Atomic uint32_t sysmonfast; /* sysmon looks every few microseconds at present */
 	_Atomic int64_t cpulook;     /* when it is to look at timers of CPU time; 0: there are none */
 	_Atomic int gomaxprocs;	     /* what was asked for */

@@ -12,6 +12,7 @@
 #define SHORT_SLICE (SLICE / 4) /* of what may be spinning: about the kernel's */
 #define LONG_SLICE (3 * SLICE)	/* of what computes: a switch costs it up to 2 ms of filling the CPU's caches */
 #define ROUND (6 * SLICE)	/* in which each that computes has its turn, if slices of 10 ms allow it */
+#define FEW_SWITCHES 8 /* of a P since the last look: its G's compute, but for one or another that was woken */
 #define LOOK_AFTER (100 * NSEC_PER_USEC) /* in a slice whether a G spins; then ever more seldom: a look is some 3 µs */
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
 
@@ -255,11 +256,11 @@ bool sysmon_retake(int64_t now)
 		struct p *pp = &allp[i];
 		switch ((enum pstatus)load_acq(&pp->status)) {
 		case Prunning:
-			computing &= pp->nswitch - pp->sysmon_nswitch <= 1;
+			computing &= pp->nswitch - pp->sysmon_nswitch <= FEW_SWITCHES;
 			acted |= look_running(pp, now);
 			break;
 		case Psyscall:
-			computing = false;
+			computing &= pp->nswitch - pp->sysmon_nswitch <= FEW_SWITCHES;
 			/* A G that comes back often enough still must not keep its P for ever. */
 			look_running(pp, now);
 			acted |= look_syscall(pp, now);

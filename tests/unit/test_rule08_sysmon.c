@@ -448,6 +448,20 @@ START_TEST(not_where_ps_look_themselves)
 }
 END_TEST
 
+START_TEST(not_where_they_have_many_to_run)
+{
+	with_sysmon(1);
+	fake.net_waiting = true;
+	for (int i = 0; i < 500; i++) {
+		allp[0].nswitch += 10;
+		fake_until(fake.now + 100 * USEC);
+		ck_assert_int_eq(mon->state, MAsleep);
+	}
+	fake_until(fake.now + 30 * MSEC);
+	ck_assert_int_eq(mon->state, MPolling);
+}
+END_TEST
+
 START_TEST(it_is_told_there_too)
 {
 	with_sysmon(1);
@@ -564,6 +578,7 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  slices_are_longer_where_few_compute, three_have_their_turn_in_60_ms, many_have_10_ms_each,
 	  it_stays_after_four_looks_in_a_row, it_wakes_up_when_a_p_is_used_again,
 	  it_polls_if_nobody_did_for_10_ms, it_sleeps_in_the_netpoller_while_every_p_computes, not_where_ps_look_themselves,
+	  not_where_they_have_many_to_run,
 	  it_is_told_there_too, one_that_was_woken_takes_one_p, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
 	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)
