@@ -42,24 +42,32 @@ static bool others_wait(struct p *pp)
 	return !runq_empty(pp) || load_acq(&sched.runqsize) > nasked || p_has_signals(pp);
 }
 
+/* Was a G woken that waits in the global queue, and for this P? */
+static bool woken_globally(void)
+{
+	if (load_acq(&sched.runqsize) <= nasked)
+		return false;
+	lock(&sched.lock);
+	bool woken = sched.runq.n > nasked;
+	unlock(&sched.lock);
+	return woken;
+}
+
+static struct g *ring_first(struct p *pp)
+{
+	uint32_t head = load_acq(&pp->runqhead);
+	return head != load_acq(&pp->runqtail) ? load_rlx(&pp->runq[head % RUNQ_LEN]) : NULL;
+}
+
 /* Was the G that pp runs next woken, rather than that it used up a slice itself? Any G's memory may be looked at. */
 static bool woken_waits(struct p *pp)
 {
 	struct g *g = load_acq(&pp->runnext);
-	uint32_t head = load_acq(&pp->runqhead);
-	bool woken = false;
-	if (!g && head != load_acq(&pp->runqtail))
-		g = load_rlx(&pp->runq[head % RUNQ_LEN]);
 	if (p_has_signals(pp))
 		return true;
-	if (g)
-		return !load_rlx(&g->preempt);
-	if (load_acq(&sched.runqsize) > nasked) {
-		lock(&sched.lock);
-		woken = sched.runq.n > nasked;
-		unlock(&sched.lock);
-	}
-	return woken;
+	if (!g)
+		g = ring_first(pp);
+	return g ? !load_rlx(&g->preempt) : woken_globally();
 }
 
 /* Several in a row have used up their slices. If the one that runs is found at one place all the time, they may be spinning for
@@ -98,9 +106,10 @@ static bool must_give_way(struct p *pp, bool computes, int64_t now)
  * them runs for long. One that was woken, or whose sleep is over, need not wait for the end of that slice either. */
 static bool passed_by(struct p *pp, int64_t now)
 {
-	uint32_t head = load_acq(&pp->runqhead);
-	return now - pp->sysmon_schedwhen >= WAKE_SLICE && head != load_acq(&pp->runqtail) &&
-	       !load_rlx(&load_rlx(&pp->runq[head % RUNQ_LEN])->preempt);
+	if (now - pp->sysmon_schedwhen < WAKE_SLICE)
+		return false;
+	struct g *g = ring_first(pp);
+	return g ? !load_rlx(&g->preempt) : woken_globally();
 }
 
 /* To be asked for more than the G that runs now: it will have handed off before it is asked. No kick: they switch all the time. */

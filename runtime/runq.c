@@ -59,7 +59,13 @@ static bool computes(const struct g *g)
 
 static void put(struct g *g)
 {
-	gqueue_push(computes(g) ? &sched.usedup : &sched.runq, g);
+	if (!computes(g)) {
+		gqueue_push(&sched.runq, g);
+		return;
+	}
+	if (!g->ready_ticks)
+		g->ready_ticks = arch_cputicks();
+	gqueue_push(&sched.usedup, g);
 }
 
 static void publish_size(void)

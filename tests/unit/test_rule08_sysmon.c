@@ -236,12 +236,13 @@ START_TEST(a_pair_keeps_its_slice)
 END_TEST
 
 /* None of a pair runs for long, but both together would keep the P from it. The one that was about to run next queues behind. */
-START_TEST(a_pair_makes_room_for_one_that_was_woken)
+static void pair_makes_room(void (*wake)(struct g *))
 {
 	with_sysmon(1);
-	struct g *a = unit_parked(WaitFutex), *woken = unit_runnable();
+	struct g *a = unit_parked(WaitFutex), *woken = unit_parked(WaitFutex);
 	int64_t begin = fake.now;
-	runq_put(&allp[0], woken, false);
+	store_rlx(&allp[0].schedtick, 1);
+	wake(woken);
 	while (unit_curg(0) != woken && fake.now < begin + 100 * MSEC) {
 		struct g *self = unit_curg(0);
 		fake_call(self, wake_and_park, self == a ? main_g : a);
@@ -252,6 +253,17 @@ START_TEST(a_pair_makes_room_for_one_that_was_woken)
 	ck_assert_int_eq(fake.kicks, 0);
 	ck_assert_uint_eq(load_rlx(&sched.runqsize), 1);
 	ck_assert_uint_eq(load_rlx(&sched.usedup.head->preempt), 1);
+}
+
+START_TEST(a_pair_makes_room_for_one_that_was_woken)
+{
+	pair_makes_room(ready_last);
+}
+END_TEST
+
+START_TEST(also_for_one_in_the_global_queue)
+{
+	pair_makes_room(wake_globally);
 }
 END_TEST
 
@@ -570,7 +582,7 @@ END_TEST
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
 	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_on_one_slice_is_preempted, a_pair_makes_room_for_one_that_was_woken,
+	  a_pair_on_one_slice_is_preempted, a_pair_makes_room_for_one_that_was_woken, also_for_one_in_the_global_queue,
 	  a_g_that_computes_gives_way_to_one_that_was_woken,
 	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
 	  a_new_slice_has_its_own_10_ms,
