@@ -245,6 +245,7 @@ struct p {
 	struct timerheap timers;
 	struct g *gfree; /* dead G's for reuse; owner only */
 	uint32_t ngfree;
+	bool sleeper_next; /* this look at the timers has put one into runnext; owner only */
 	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
 	struct g *gaveup; /* has just given this P away; owner only */
 	_Atomic uint32_t outside; /* Look…: what its M is to look at although there are G's to run */

@@ -9,6 +9,8 @@
  */
 #include "runtime.h"
 
+#define TICKS_ASLEEP (1 << 18) /* some 100 µs */
+
 static void put(struct timerheap *h, uint32_t i, struct timerslot slot)
 {
 	h->slot[i] = slot;
@@ -136,17 +138,27 @@ void timers_move(struct p *from, struct p *to)
 	unlock(&to->timers.lock);
 }
 
-/* A sleeper queues behind the others: in runnext, one that sleeps a nanosecond at a time would keep the P. */
+/* The first whose time has come runs next, before those that hand off to each other: none of them runs for long, but together
+ * they would keep it waiting for the end of their slice. The others queue, so that all run in the order of their deadlines; so
+ * does one that sleeps a nanosecond at a time: in runnext it would keep the P. */
 void timer_wake(struct g *g, uint32_t seq)
 {
-	if (wait_claim(g, seq, WakeTimeout) == ClaimParked)
+	struct p *pp = getm()->p;
+	if (wait_claim(g, seq, WakeTimeout) != ClaimParked)
+		return;
+	if (pp->sleeper_next || arch_cputicks() - g->wait_ticks < TICKS_ASLEEP) {
 		ready_last(g);
+		return;
+	}
+	pp->sleeper_next = true;
+	ready(g);
 }
 
 int64_t timers_run(struct p *pp, int64_t now)
 {
 	struct timerheap *h = &pp->timers;
 	int64_t first;
+	getm()->p->sleeper_next = false;
 	while ((first = load_acq(&h->first))) {
 		if (now == 0)
 			now = os_nanotime();

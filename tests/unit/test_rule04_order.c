@@ -50,19 +50,44 @@ START_TEST(local_global_network_others)
 }
 END_TEST
 
-/* A deadline that has passed is local work, behind what is there already. */
+static struct g *sleeper(uint64_t ticks, int64_t when)
+{
+	struct g *g = unit_parked(WaitSleep);
+	g->wait_ticks = arch_cputicks() - ticks;
+	timer_add(&g->timer, when, timer_wake, g, unit_seq(g));
+	return g;
+}
+
+/* A deadline that has passed is local work, behind what is there already: else two that sleep no time at all would keep the P. */
 START_TEST(expired_timers_are_local_work)
 {
 	fake_start(1);
-	struct g *sleeper = unit_parked(WaitSleep), *local = unit_runnable(), *global = unit_runnable();
+	struct g *local = unit_runnable(), *global = unit_runnable();
 	runq_put(&allp[0], local, false);
 	globally(global);
 	store_rlx(&allp[0].schedtick, 1);
-	timer_add(&sleeper->timer, fake.now + MSEC, timer_wake, sleeper, unit_seq(sleeper));
+	struct g *slept = sleeper(0, fake.now + 1);
 	fake.now += MSEC;
 	ck_assert_ptr_eq(unit_take(), local);
-	ck_assert_ptr_eq(unit_take(), sleeper);
+	ck_assert_ptr_eq(unit_take(), slept);
 	ck_assert_ptr_eq(unit_take(), global);
+}
+END_TEST
+
+/* But the first of those that slept for long is next. */
+START_TEST(who_slept_for_long_is_next)
+{
+	fake_start(1);
+	struct g *local = unit_runnable(), *next = unit_runnable();
+	store_rlx(&allp[0].schedtick, 1);
+	struct g *second = sleeper(1 << 22, fake.now + 20), *first = sleeper(1 << 22, fake.now + 10);
+	runq_put(&allp[0], local, false);
+	runq_put(&allp[0], next, true);
+	fake.now += MSEC;
+	ck_assert_ptr_eq(unit_take(), first);
+	ck_assert_ptr_eq(unit_take(), local);
+	ck_assert_ptr_eq(unit_take(), next);
+	ck_assert_ptr_eq(unit_take(), second);
 }
 END_TEST
 
@@ -355,7 +380,7 @@ START_TEST(when_sysmon_asks_the_network_is_polled_before_local_work)
 END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
-	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work,
+	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work, who_slept_for_long_is_next,
 	  who_is_woken_goes_before_who_computes, but_not_for_ever, at_the_61st_tick_each_has_its_turn,
 	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,

@@ -418,7 +418,7 @@ START_TEST(deadlines_of_a_p_without_an_m_are_seen_to)
 	ck_assert_uint_eq(load_rlx(&pp->status), Pidle);
 	ck_assert_int_eq(load_acq(&pp->timers.first), 0);
 	fake_call(main_g, unit_yield, NULL);
-	ck_assert_uint_eq(load_rlx(&a->status), Grunnable);
+	ck_assert_uint_ne(load_rlx(&a->status), Gwaiting);
 	ck_assert(!runq_empty(&allp[0]));
 }
 END_TEST
@@ -445,7 +445,7 @@ START_TEST(so_they_are_after_all_were_idle)
 	runq_put(&allp[1], unit_runnable(), false);
 	fake_until(fake.now + 200 * USEC);
 	fake_call(a, unit_yield, NULL);
-	ck_assert_uint_eq(load_rlx(&main_g->status), Grunnable);
+	ck_assert_uint_ne(load_rlx(&main_g->status), Gwaiting);
 }
 END_TEST
 
