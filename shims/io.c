@@ -23,20 +23,23 @@
 
 #define PIPE_BUF 4096
 
-/* A terminal read that would not just wait for input: background process (SIGTTIN at once), or VMIN of 0. */
-static bool tty_read_is_special(int fd)
+/* A terminal read that would not just wait for input: background process (SIGTTIN at once), VMIN of 0, or more than is asked
+ * for, for which alone poll waits. */
+static bool tty_read_is_special(const struct regs *r)
 {
+	int fd = (int)A1(r);
+	uint64_t room = r->rax == __NR_read ? A3(r) : 1;
 	struct termios t;
 	int pgrp;
 	if (sys3(__NR_ioctl, fd, TIOCGPGRP, &pgrp) == 0 && pgrp != (int)sys1(__NR_getpgid, 0))
 		return true;
-	return sys3(__NR_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && t.c_cc[VMIN] == 0;
+	return sys3(__NR_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && (t.c_cc[VMIN] == 0 || t.c_cc[VMIN] > room);
 }
 
 static long read_poll_first(struct regs *r, struct fdesc *e, enum fdkind k)
 {
 	struct iocall c;
-	if (fd_nonblocking(e) || (k == KindTty && tty_read_is_special((int)A1(r))))
+	if (fd_nonblocking(e) || (k == KindTty && tty_read_is_special(r)))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
 	return io_poll_first(&c, POLLIN);
