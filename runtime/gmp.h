@@ -273,6 +273,7 @@ struct sched {
 	struct lock lock;
 	struct gqueue runq, usedup; /* the global queue; usedup: those of it that wait since their slice is over */
 	_Atomic uint32_t runqsize;  /* of both */
+	uint64_t usedup_ticks;	    /* when one of usedup was last taken */
 	struct p *pidle;
 	_Atomic uint32_t npidle;
 	_Atomic uint32_t nmspinning;

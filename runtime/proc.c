@@ -68,6 +68,8 @@ static void end_inheriting(struct p *pp)
 	lock(&sched.lock);
 	globrunq_put_locked(g);
 	unlock(&sched.lock);
+	if (load_rlx(&sched.npidle))
+		wakep();
 }
 
 /* Nobody sleeps in the netpoller (polled_elsewhere), a signal came where there was no P (sig.c), or a slice is over. */
@@ -107,10 +109,11 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 	struct p *pp = m->p;
 	struct g *g;
 	*inherit = false;
-	if (load_rlx(&pp->timers.first))
-		timers_run(pp, 0);
+	/* First: a sleeper whose time has come is not to be taken for one that hands off. */
 	if (unlikely(load_rlx(&pp->outside)))
 		look_outside(pp);
+	if (load_rlx(&pp->timers.first))
+		timers_run(pp, 0);
 	if (unlikely(load_acq(&sched.runqsize) && load_rlx(&pp->schedtick) % SCHED_TICK_GLOBAL == 0)) {
 		lock(&sched.lock);
 		g = globrunq_get_locked(pp, 1);
@@ -265,8 +268,6 @@ static struct g *findrunnable(bool *inherit)
 			continue;
 		}
 		if (atomic_exchange(&sched.lastpoll, 0) != 0) {
-			if (unlikely(load_rlx(&sched.sysmonwatches)))
-				netpoll_break(); /* from now on it is ours to watch */
 			g = block_in_netpoll(m);
 			if (g) {
 				*inherit = false;

@@ -32,6 +32,7 @@ static __attribute__((noinline)) void wake_others(struct p *pp)
  * not do: that somebody is counted as spinning may mean no more than that an M found no P, and forgets it now. */
 static void ready_globally(struct g *g)
 {
+	store_rlx(&g->preempt, 0); /* it may have been asked to give way when it parked */
 	lock(&sched.lock);
 	globrunq_put_locked(g);
 	struct p *pp = pidleget_locked();
@@ -114,6 +115,7 @@ void ready_list(struct gqueue *q)
 			runq_put(pp, g, false);
 		} else {
 			g->ready_ticks = arch_cputicks();
+			store_rlx(&g->preempt, 0);
 			globrunq_put_locked(g);
 		}
 	}

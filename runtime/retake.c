@@ -184,7 +184,9 @@ static bool look_running(struct p *pp, int64_t now)
 		wakep();
 		acted = true;
 	}
-	if (switches > pp->sysmon_asked || !pp->sysmon_runwhen)
+	uint64_t asked = pp->sysmon_asked;
+	bool hand_off = switches > 1 + 2 * asked; /* who was asked gave way to another, and runs again perhaps */
+	if (switches > asked || !pp->sysmon_runwhen)
 		pp->sysmon_runwhen = now;
 	if (switches)
 		pp->sysmon_asked = false;
@@ -193,16 +195,16 @@ static bool look_running(struct p *pp, int64_t now)
 	if (pp->sysmon_schedtick != tick)
 		new_slice(pp, tick, now);
 	if (slice_over(pp, now)) {
-		if (switches > 1)
+		if (hand_off)
 			end_inherited_slice(pp);
 		ask(pp, now);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
 		pp->sysmon_looknext = now + LOOK_AFTER;
-	} else if (must_give_way(pp, switches <= 1, now)) {
+	} else if (must_give_way(pp, !hand_off, now)) {
 		ask(pp, now);
-	} else if (switches > 1 && passed_by(pp, now)) {
+	} else if (hand_off && passed_by(pp, now)) {
 		end_inherited_slice(pp);
 	} else {
 		look_whether_it_spins(pp, now);

@@ -14,7 +14,7 @@
 #include "tracebuf.h"
 
 #define PASS_DEPTH 16 /* how far a P looks for a G of its own */
-#define TICKS_PASSED_OVER (1 << 27) /* 40 to 60 ms: so long who computes lets those that were woken pass */
+#define TICKS_PASSED_OVER (1 << 27) /* 40 to 60 ms: so long those that compute let those that were woken pass */
 
 void gqueue_push(struct gqueue *q, struct g *g)
 {
@@ -107,6 +107,7 @@ static struct g *take_computing(struct p *pp, bool any)
 	if (!one_p && !any && sched.usedup.head->lastp != pp && pp->npassed < PASS_MAX)
 		before = before_own(pp);
 	pp->gaveup = NULL;
+	sched.usedup_ticks = arch_cputicks();
 	if (!before) {
 		pp->npassed = 0;
 		return gqueue_pop(&sched.usedup);
@@ -124,7 +125,8 @@ static bool computing_is_next(const struct p *pp, bool tick)
 		return g != NULL;
 	if (tick)
 		return pp->schedtick / SCHED_TICK_GLOBAL % 2;
-	return arch_cputicks() - g->ready_ticks > TICKS_PASSED_OVER;
+	int64_t now = (int64_t)arch_cputicks();
+	return now - (int64_t)sched.usedup_ticks > TICKS_PASSED_OVER && now - (int64_t)g->ready_ticks > TICKS_PASSED_OVER;
 }
 
 /* Takes a P's fair share of the global queue (at most max, if not 0): one to run, the rest to the ring. Of those that compute
@@ -196,8 +198,8 @@ static bool runq_put_slow(struct p *pp, struct g *g, uint32_t head, uint32_t tai
 		}
 	lock(&sched.lock);
 	for (uint32_t i = 0; i < n; i++)
-		gqueue_push(&sched.runq, batch[i]);
-	store_rel(&sched.runqsize, sched.runq.n);
+		put(batch[i]);
+	publish_size();
 	unlock(&sched.lock);
 	pp->noverflow++;
 	return true;

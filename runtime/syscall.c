@@ -62,6 +62,7 @@ static void exitsyscall_m(struct g *g)
 {
 	struct m *m = getm();
 	struct p *pp = NULL;
+	bool wired = g->lockedm; /* now: once it is queued, it may run elsewhere */
 	if (tracing())
 		trace_g(TraceLeave, g, LeaveQueued, 0);
 	g_setstatus(g, Gsyscall, Grunnable);
@@ -73,7 +74,7 @@ static void exitsyscall_m(struct g *g)
 		g->ready_ticks = arch_cputicks();
 		store_rlx(&g->preempt, 0); /* its P is gone */
 		globrunq_put_locked(g);
-		if (g->lockedm) /* who takes it there gives us his P */
+		if (wired) /* who takes it there gives us his P */
 			sched.nmlocked++;
 	}
 	unlock(&sched.lock);
@@ -83,7 +84,7 @@ static void exitsyscall_m(struct g *g)
 		return;
 	}
 	sysmon_no_p();
-	if (unlikely(g->lockedm)) {
+	if (unlikely(wired)) {
 		wired_wait_for_p(g);
 		return;
 	}

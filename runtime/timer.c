@@ -138,15 +138,15 @@ void timers_move(struct p *from, struct p *to)
 	unlock(&to->timers.lock);
 }
 
-/* The first whose time has come runs next, before those that hand off to each other: none of them runs for long, but together
- * they would keep it waiting for the end of their slice. The others queue, so that all run in the order of their deadlines; so
- * does one that sleeps a nanosecond at a time: in runnext it would keep the P. */
+/* The first whose time has come goes before those that hand off to each other: none of them runs for long, but together they
+ * would keep it waiting for the end of their slice. Else sleepers queue, so that all run in the order of their deadlines and none
+ * keeps the P from who waits in the ring; so does one that sleeps a nanosecond at a time. */
 void timer_wake(struct g *g, uint32_t seq)
 {
 	struct p *pp = getm()->p;
 	if (wait_claim(g, seq, WakeTimeout) != ClaimParked)
 		return;
-	if (pp->sleeper_next || arch_cputicks() - g->wait_ticks < TICKS_ASLEEP) {
+	if (pp->sleeper_next || !load_rlx(&pp->runnext) || (int64_t)(arch_cputicks() - g->wait_ticks) < TICKS_ASLEEP) {
 		ready_last(g);
 		return;
 	}

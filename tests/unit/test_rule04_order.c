@@ -133,6 +133,23 @@ START_TEST(but_not_for_ever)
 }
 END_TEST
 
+/* Where many compute, the first of them has always waited for long: one of them at a time. */
+START_TEST(nor_do_they_keep_out_who_is_woken)
+{
+	fake_start(1);
+	struct g *computing[3], *woken[2];
+	for (int i = 0; i < 3; i++) {
+		computing[i] = computing_on(0);
+		computing[i]->ready_ticks -= 1 << 28;
+	}
+	for (int i = 0; i < 2; i++)
+		globally(woken[i] = unit_runnable());
+	store_rlx(&allp[0].schedtick, 1);
+	ck_assert_ptr_eq(unit_take(), computing[0]);
+	ck_assert_ptr_eq(unit_take(), woken[0]);
+}
+END_TEST
+
 START_TEST(at_the_61st_tick_each_has_its_turn)
 {
 	fake_start(1);
@@ -381,7 +398,7 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work, who_slept_for_long_is_next,
-	  who_is_woken_goes_before_who_computes, but_not_for_ever, at_the_61st_tick_each_has_its_turn,
+	  who_is_woken_goes_before_who_computes, but_not_for_ever, nor_do_they_keep_out_who_is_woken, at_the_61st_tick_each_has_its_turn,
 	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
 	  every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
