@@ -91,6 +91,23 @@ START_TEST(who_slept_for_long_is_next)
 }
 END_TEST
 
+/* Whose slice is over is the one that hands off, not the sleeper that goes before it. */
+START_TEST(a_slice_that_is_over_is_not_the_sleepers)
+{
+	fake_start(1);
+	struct g *next = unit_runnable(), *local = unit_runnable();
+	store_rlx(&allp[0].schedtick, 1);
+	struct g *slept = sleeper(1 << 22, fake.now + 10);
+	runq_put(&allp[0], local, false);
+	runq_put(&allp[0], next, true);
+	atomic_fetch_or(&allp[0].outside, LookSlice);
+	fake.now += MSEC;
+	ck_assert_ptr_eq(unit_take(), local);
+	ck_assert_ptr_eq(unit_take(), slept);
+	ck_assert_ptr_eq(unit_take(), next);
+}
+END_TEST
+
 static struct g *computing_on(int p)
 {
 	struct g *g = unit_runnable();
@@ -397,7 +414,7 @@ START_TEST(when_sysmon_asks_the_network_is_polled_before_local_work)
 END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
-	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work, who_slept_for_long_is_next,
+	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others, expired_timers_are_local_work, who_slept_for_long_is_next, a_slice_that_is_over_is_not_the_sleepers,
 	  who_is_woken_goes_before_who_computes, but_not_for_ever, nor_do_they_keep_out_who_is_woken, at_the_61st_tick_each_has_its_turn,
 	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
