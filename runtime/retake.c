@@ -1,9 +1,9 @@
 /* retake.c - sysmon's look at each P: is its G's slice over, does that spin, does a system call hold the P up?
  *
  * A slice is 10 ms, if others wait; up to 30 ms where a few G's use up slice after slice. A G that was woken, or whose sleep is
- * over, need not wait for that but for 2 ms; and threads that spin for each other get 2.5 ms. The P of an M in a system call is taken away at the second look, 20 µs later at the
- * earliest, or after 10 ms if nobody needs it. G's that wait in the queue of a P whose running G goes on get another M (ready.c
- * left that to us).
+ * over, need not wait for that but for 2 ms; and threads that spin for each other get 2.5 ms. The P of an M in a system call is
+ * taken away at the second look, 20 µs later at the earliest, or after 10 ms if nobody needs it. G's that wait in the queue of a P
+ * whose running G goes on get another M (ready.c left that to us).
  */
 #include "sysmonimpl.h"
 #include "tracebuf.h"

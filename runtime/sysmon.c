@@ -3,7 +3,7 @@
  * It has each P looked at for slices that are over and calls that hold it up (retake.c), polls the network if nobody did for
  * 10 ms, sees to deadlines that nobody watches, and does what is due at times: schedtrace, profiles, commands of `preloom`.
  * It looks every 20 µs while there was something to do, ever more seldom up to 10 ms when not, and sleeps while every P is
- * idle.
+ * idle; between two looks in the netpoller while every P computes.
  */
 #include "circle.h"
 #include "control.h"

@@ -315,8 +315,8 @@ START_TEST(slices_are_shorter_while_all_are_used_up_at_one_place)
 }
 END_TEST
 
-/* With so many others that move about and use up their slices, how many slices end in 600 ms. */
-static uint64_t slices_beside(int others)
+/* With so many others that move about and use up their slices; a look comes 4 ms late at most. */
+static void slices_last(int others, int ms)
 {
 	with_sysmon(1);
 	places = 4;
@@ -325,30 +325,26 @@ static uint64_t slices_beside(int others)
 		globrunq_put_locked(used_up());
 	unlock(&sched.lock);
 	told_in(60, false);
-	return told_in(600, false);
+	uint64_t n = told_in(600, false);
+	ck_assert_uint_ge(n, 600 / (ms + 4) - 1);
+	ck_assert_uint_le(n, 600 / ms);
 }
 
 START_TEST(slices_are_longer_where_few_compute)
 {
-	uint64_t n = slices_beside(1);
-	ck_assert_uint_ge(n, 600 / 34 - 1);
-	ck_assert_uint_le(n, 600 / 30);
+	slices_last(1, 30);
 }
 END_TEST
 
 START_TEST(three_have_their_turn_in_60_ms)
 {
-	uint64_t n = slices_beside(2);
-	ck_assert_uint_ge(n, 600 / 24 - 1);
-	ck_assert_uint_le(n, 600 / 20);
+	slices_last(2, 20);
 }
 END_TEST
 
 START_TEST(many_have_10_ms_each)
 {
-	uint64_t n = slices_beside(50);
-	ck_assert_uint_ge(n, 600 / 14 - 1);
-	ck_assert_uint_le(n, 600 / 10);
+	slices_last(50, 10);
 }
 END_TEST
 
