@@ -22,6 +22,14 @@ struct childframe {
 	struct regs regs;
 };
 
+/* What a child that is to be given something first finds there besides. */
+struct firstframe {
+	struct identity id;
+	struct regs regs;
+};
+
+_Static_assert(sizeof(struct firstframe) == offsetof(struct firstframe, regs) + sizeof(struct regs), "regs_sp");
+
 struct cloneargs {
 	uint64_t flags, stack, stack_size, parent_tid, child_tid, tls;
 };
@@ -88,6 +96,7 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	bool vfork = c->flags & CLONE_VFORK;
 	if (unlikely(rt_opt.tracer))
 		shim_wire("ptrace");
+	const struct identity id = ident_before_fork(g);
 	uint64_t mask = block_signals();
 	if (vfork)
 		entersyscall_block((int)r->rax);
@@ -97,6 +106,7 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	if (pid == 0) {
 		fork_child(!vfork);
 		cred_after_fork();
+		ident_after_fork(g, &id);
 		mask = sig_realmask(getm()); /* of the first kernel thread, which this one was not, perhaps */
 	} else if (!vfork)
 		fork_parent();
@@ -122,6 +132,23 @@ static uintptr_t child_stack(const struct regs *r, uintptr_t top, uint64_t mask)
 	f->mask = mask;
 	f->gs = &foreign_m;
 	f->regs = *r;
+	return (uintptr_t)f;
+}
+
+static _Noreturn void child_begins(const struct firstframe *f)
+{
+	ident_apply(&f->id);
+	arch_resume_regs(&f->regs);
+}
+
+/* The same for a child that is to have what its maker was told. */
+static uintptr_t child_stack_first(const struct regs *r, uintptr_t top, uint64_t mask, const struct identity *id)
+{
+	struct firstframe *first = (struct firstframe *)(top - RED_ZONE - sizeof(*first));
+	uintptr_t entry = ((uintptr_t)first & ~(uintptr_t)15) - 8; /* as if the function had been called */
+	struct childframe *f = (struct childframe *)(entry - sizeof(*f));
+	*first = (struct firstframe){ *id, *r };
+	*f = (struct childframe){ mask, &foreign_m, { .ret = (uintptr_t)child_begins, .rdi = (uintptr_t)first } };
 	return (uintptr_t)f;
 }
 
@@ -155,7 +182,9 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	if (full->flags & CLONE_SIGHAND)
 		sigaction_is_shared();
 	uint64_t old = block_signals();
-	uintptr_t sp = child_stack(r, full->stack + full->stack_size, g->sig.mask);
+	const struct identity id = ident_for_child(g);
+	uintptr_t top = full->stack + full->stack_size;
+	uintptr_t sp = likely(!id.recorded) ? child_stack(r, top, g->sig.mask) : child_stack_first(r, top, g->sig.mask, &id);
 	long pid;
 	if (vfork)
 		entersyscall_block((int)r->rax);

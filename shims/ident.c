@@ -1,7 +1,9 @@
 /* ident.c - what a thread may say and ask of itself: names, affinity, priority, CPU use.
  *
  * Affinity, policy and priority of a G are recorded and reported, not applied: a G has no CPU of its own. What is
- * asked about other processes goes to the kernel.
+ * asked about other processes goes to the kernel. A process that a G makes, or becomes by exec, begins with what the G has, so there
+ * it is applied: the child of a posix_spawn does that itself, first of all; the child of a fork, whose threads are G's too, when it
+ * execs, but for the nice value, which others see.
  */
 #include "../runtime/smplocks.h"
 #include "shim.h"
@@ -16,6 +18,8 @@
 #define SCHED_BATCH 3
 #define SCHED_IDLE 5
 #define SCHED_RESET_ON_FORK 0x40000000
+#define IOPRIO_WHO_PROCESS 1
+#define X_OK 1
 #define RUSAGE_THREAD 1
 
 #ifndef PR_SET_MDWE
@@ -215,23 +219,140 @@ static long set_nice(struct g *g, int nice)
 	return 0;
 }
 
+static void copy_affinity(uint64_t to[16], const uint64_t from[16])
+{
+	for (int i = 0; i < 16; i++)
+		to[i] = from[i];
+}
+
+static struct identity of(const struct g *g)
+{
+	struct identity id = { .recorded = load_rlx(&g->recorded) };
+	if (likely(!id.recorded))
+		return id;
+	copy_affinity(id.affinity, g->affinity);
+	id.nice = g->nice;
+	id.ioprio = g->ioprio;
+	id.policy = g->policy;
+	id.priority = g->priority;
+	return id;
+}
+
+static void reset_on_fork(struct identity *id)
+{
+	if (likely(!(id->policy & SCHED_RESET_ON_FORK)))
+		return;
+	id->policy &= ~SCHED_RESET_ON_FORK;
+	if (id->priority || (id->recorded & RecordedNice && id->nice < 0))
+		id->nice = 0;
+	if (id->priority)
+		id->policy = id->priority = 0;
+}
+
+static void give(struct g *g, const struct identity *id)
+{
+	copy_affinity(g->affinity, id->affinity);
+	g->nice = id->nice;
+	g->ioprio = id->ioprio;
+	g->policy = id->policy;
+	g->priority = id->priority;
+	store_rlx(&g->recorded, id->recorded);
+}
+
 /* g is being made by `maker`, which was told something. */
 void ident_inherit(struct g *g, const struct g *maker)
 {
-	for (size_t i = 0; i < nelem(g->affinity); i++)
-		g->affinity[i] = maker->affinity[i];
-	g->nice = maker->nice;
-	g->ioprio = maker->ioprio;
-	g->policy = maker->policy;
-	g->priority = maker->priority;
-	store_rlx(&g->recorded, load_rlx(&maker->recorded));
-	if (!(maker->policy & SCHED_RESET_ON_FORK))
+	struct identity id = of(maker);
+	reset_on_fork(&id);
+	give(g, &id);
+}
+
+/* The nice value is asked for also where another thread's may have reached the kernel thread. */
+static struct identity for_process(const struct g *g)
+{
+	struct identity id = of(g);
+	if (unlikely(load_acq(&common.kept)) && !(id.recorded & RecordedNice)) {
+		id.nice = nice_of(g);
+		id.recorded |= RecordedNice;
+	}
+	return id;
+}
+
+struct identity ident_for_child(const struct g *g)
+{
+	struct identity id = for_process(g);
+	reset_on_fork(&id);
+	return id;
+}
+
+static void apply_nice(const struct identity *id)
+{
+	if (id->recorded & RecordedNice && 20 - (int)sys2(__NR_getpriority, PRIO_PROCESS, 0) != id->nice)
+		sys3(__NR_setpriority, PRIO_PROCESS, 0, id->nice);
+}
+
+/* To the calling kernel thread. What it may not have it goes without. */
+void ident_apply(const struct identity *id)
+{
+	if (id->recorded & RecordedAffinity)
+		sys3(__NR_sched_setaffinity, 0, sizeof(id->affinity), id->affinity);
+	if (id->recorded & RecordedPolicy)
+		sys3(__NR_sched_setscheduler, 0, id->policy, &id->priority);
+	apply_nice(id);
+	if (id->recorded & RecordedIoprio)
+		sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, id->ioprio);
+}
+
+/* What the calling kernel thread has of what is in `which`. */
+static struct identity of_kernel_thread(uint8_t which)
+{
+	struct identity id = { .recorded = which };
+	sys3(__NR_sched_getaffinity, 0, sizeof(id.affinity), id.affinity);
+	id.policy = (int)sys1(__NR_sched_getscheduler, 0);
+	sys2(__NR_sched_getparam, 0, &id.priority);
+	id.nice = 20 - (int)sys2(__NR_getpriority, PRIO_PROCESS, 0);
+	id.ioprio = (int)sys2(__NR_ioprio_get, IOPRIO_WHO_PROCESS, 0);
+	return id;
+}
+
+struct identity ident_before_fork(struct g *g)
+{
+	struct identity id = ident_for_child(g);
+	id.named = g != main_g || !on_first_kernel_thread();
+	if (unlikely(g == main_g && id.named))
+		main_name(g->name, false);
+	return id;
+}
+
+/* In the child: g is the main thread now, and its name the process's. */
+void ident_after_fork(struct g *g, const struct identity *id)
+{
+	store_rlx(&common.kept, false);
+	if (id->named)
+		sys2(__NR_prctl, PR_SET_NAME, g->name);
+	if (likely(!id->recorded))
 		return;
-	g->policy &= ~SCHED_RESET_ON_FORK;
-	if (g->priority || (load_rlx(&g->recorded) & RecordedNice && g->nice < 0))
-		g->nice = 0;
-	if (g->priority)
-		g->policy = g->priority = 0;
+	give(g, id);
+	apply_nice(id);
+}
+
+static bool may_succeed(const struct regs *r)
+{
+	if (r->rax == __NR_execve)
+		return sys4(__NR_faccessat2, AT_FDCWD, (long)A1(r), X_OK, AT_EACCESS) == 0;
+	return sys4(__NR_faccessat2, (int)A1(r), (long)A2(r), X_OK, (long)A5(r) | AT_EACCESS) == 0;
+}
+
+/* before->recorded: what is to be taken back if the exec fails, as far as the kernel lets one: so a path on which there is nothing
+ * is not tried. */
+void ident_before_exec(const struct regs *r, struct identity *before)
+{
+	struct identity id = for_process(getg());
+	before->recorded = 0;
+	if (likely(!id.recorded) || !may_succeed(r))
+		return;
+	*before = of_kernel_thread(id.recorded);
+	ident_apply(&id);
 }
 
 long shim_sched_setscheduler(struct regs *r)

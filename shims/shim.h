@@ -84,7 +84,21 @@ long clone_by_foreign(struct regs *r);
 extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall(); set at activation */
 void cred_signalled(int sig);
 void cred_after_fork(void);
+
+/* ident.c: what a G was told and what processes that it makes shall have */
+struct identity {
+	uint64_t affinity[16];
+	int nice, ioprio, policy, priority;
+	uint8_t recorded; /* Recorded… */
+	bool named;	  /* the calling kernel thread does not have the G's name */
+};
 void ident_inherit(struct g *g, const struct g *maker);
+struct identity ident_for_child(const struct g *g);
+struct identity ident_before_fork(struct g *g);
+void ident_after_fork(struct g *g, const struct identity *id);
+void ident_apply(const struct identity *id);
+void ident_before_exec(const struct regs *r, struct identity *before);
+
 long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads */
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 long cred_no_new_privs(struct regs *r);

@@ -23,7 +23,11 @@ static long exec(struct regs *r)
 	struct g *g = getg();
 	bool watched = robust_exec_begin();
 	sig_before_exec(g);
+	struct identity before;
+	ident_before_exec(r, &before);
 	long ret = shim_raw(r);
+	if (unlikely(before.recorded))
+		ident_apply(&before);
 	if (watched)
 		robust_exec_failed();
 	sig_after_exec_failed(g);
