@@ -22,6 +22,7 @@ enum fdkind {
 	KindPoll,    /* a poll before the call (FIFO by name, inotify, signalfd, character device) */
 	KindTty,     /* the same, with job control and VMIN */
 	KindFile,    /* cannot be polled: hand off */
+	KindEndless, /* the same, and a read is short only if a signal made it so (zero, random, urandom) */
 };
 
 enum {

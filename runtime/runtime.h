@@ -101,6 +101,8 @@ void exitsyscall(void);
  * what it wants is not ended by signals; of the long form -EINTR, as somebody may have seen the G in the call by then. */
 long blocking_syscall(struct g *g, long nr, const long args[6]);
 long blocking_syscall_long(struct g *g, long nr, const long args[6]);
+/* The same, until a deadline. */
+long blocking_syscall_until(struct g *g, long nr, const long args[6], int64_t left[2], int64_t deadline);
 
 /* bound.c: blocking calls at the bound on M's */
 void bound_init(void);

@@ -206,6 +206,20 @@ long blocking_syscall(struct g *g, long nr, const long args[6])
 	return is_to_repeat(g, r) ? repeat(g, nr, args, false) : r;
 }
 
+/* One with a time from now, which args have in *left, and none of those that queue: each time it is made it gets what is left. */
+long blocking_syscall_until(struct g *g, long nr, const long args[6], int64_t left[2], int64_t deadline)
+{
+	long r;
+	do {
+		int64_t ns = deadline - os_nanotime();
+		ns = ns < 0 ? 0 : ns;
+		left[0] = ns / NSEC_PER_SEC;
+		left[1] = ns % NSEC_PER_SEC;
+		r = likely(blocked_begin()) ? handed_off(g, nr, args) : held(g, nr, args);
+	} while (is_to_repeat(g, r));
+	return r == NOT_MADE ? INTERRUPTED : r;
+}
+
 long blocking_syscall_long(struct g *g, long nr, const long args[6])
 {
 	long r = likely(blocked_begin()) ? handed_off(g, nr, args) : held(g, nr, args);

@@ -48,9 +48,13 @@ static enum fdkind socket_kind(int fd)
 	return (k == KindTCP || k == KindStream) && socket_option(fd, SO_RCVLOWAT) > 1 ? KindLowat : k;
 }
 
-static enum fdkind chardev_kind(struct fdesc *e, int fd)
+#define MEMORY_DEVICE(minor) (1u << 8 | (minor)) /* as in st_rdev */
+
+static enum fdkind chardev_kind(struct fdesc *e, int fd, uint64_t device)
 {
 	struct termios t;
+	if (device == MEMORY_DEVICE(5) || device == MEMORY_DEVICE(8) || device == MEMORY_DEVICE(9))
+		return KindEndless;
 	if (sys3(__NR_ioctl, fd, TCGETS, &t) == 0)
 		return KindTty;
 	/* epoll refuses what has no poll of its own (null, zero, urandom). */
@@ -76,7 +80,7 @@ enum fdkind fd_kind_ask(struct fdesc *e, int fd)
 		fdesc_set_pipe(e, (uint32_t)st.st_ino);
 		return KindPipe;
 	case S_IFCHR:
-		k = chardev_kind(e, fd);
+		k = chardev_kind(e, fd, st.st_rdev);
 		break;
 	case 0: /* eventfd and its kin have no type */
 		k = KindEvent;

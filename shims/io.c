@@ -36,6 +36,55 @@ static bool tty_read_is_special(const struct regs *r)
 	return sys3(__NR_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && (t.c_cc[VMIN] == 0 || t.c_cc[VMIN] > room);
 }
 
+/* The call as it stands got v's first ret bytes and no more: where the kernel thread had a signal that is for another G, natively
+ * another thread's, it goes on. */
+static __attribute__((noinline)) long read_on(struct regs *r, struct kiovec *v, size_t n, size_t total, long ret)
+{
+	struct regs now = *r;
+	size_t done = 0;
+	if (total > MAX_RW_COUNT)
+		total = MAX_RW_COUNT;
+	now.rax = __NR_readv;
+	for (;;) {
+		if (ret > 0) {
+			done += (size_t)ret;
+			iov_advance(&v, &n, (size_t)ret);
+		} else if (ret != -ERESTARTSYS && ret != -ERESTARTNOINTR) {
+			break;
+		}
+		if (done >= total || sig_deliverable(getg()))
+			break;
+		now.rsi = (uintptr_t)v;
+		now.rdx = n;
+		ret = shim_may_block(&now);
+	}
+	return (long)done;
+}
+
+static long read_endless(struct regs *r)
+{
+	long ret = shim_may_block(r);
+	if (likely(ret <= 0 || (uint64_t)ret == A3(r)))
+		return ret;
+	struct kiovec iov = { A2(r), A3(r) };
+	return read_on(r, &iov, 1, A3(r), ret);
+}
+
+static long readv_endless(struct regs *r)
+{
+	struct iovcopy iov;
+	long ret = shim_may_block(r);
+	if (ret <= 0)
+		return ret;
+	long total = iov_copy(&iov, A2(r), A3(r));
+	if (total < 0)
+		return ret;
+	if (ret < total)
+		ret = read_on(r, iov.v, iov.n, (size_t)total, ret);
+	iov_free(&iov);
+	return ret;
+}
+
 static long read_poll_first(struct regs *r, struct fdesc *e, enum fdkind k)
 {
 	struct iocall c;
@@ -119,8 +168,29 @@ long shim_read(struct regs *r)
 	case KindPoll:
 	case KindTty:
 		return read_poll_first(r, e, k);
+	case KindEndless:
+		return read_endless(r);
 	default:
 		return shim_may_block(r);
+	}
+}
+
+/* Of one that is larger than a page, as of a read of /dev/urandom. */
+long shim_getrandom(struct regs *r)
+{
+	struct regs now = *r;
+	uint64_t done = 0;
+	long ret = shim_may_block(r);
+	if (likely(ret <= 0 || (uint64_t)ret == A2(r)))
+		return ret;
+	for (;;) {
+		done += ret > 0 ? (uint64_t)ret : 0;
+		if ((ret <= 0 && ret != -ERESTARTSYS && ret != -ERESTARTNOINTR) || done >= A2(r) || done >= MAX_RW_COUNT ||
+		    sig_deliverable(getg()))
+			return (long)done;
+		now.rdi = A1(r) + done;
+		now.rsi = A2(r) - done;
+		ret = shim_may_block(&now);
 	}
 }
 
@@ -326,6 +396,8 @@ static long readv_any(struct regs *r)
 		return readv_nowait(r, e);
 	if (k == KindPoll || k == KindTty)
 		return read_poll_first(r, e, k);
+	if (k == KindEndless)
+		return readv_endless(r);
 	if (likely(k != KindLowat))
 		return shim_may_block(r);
 	long ret = readv_held(r, e);

@@ -66,6 +66,11 @@ static inline bool kind_is_socket(enum fdkind k)
 	return k >= KindTCP && k <= KindUnixMsg;
 }
 
+static inline bool kind_is_file(enum fdkind k)
+{
+	return k == KindFile || k == KindEndless;
+}
+
 /* The program made it non-blocking, and changed no flags since. Good enough to hand a call to the kernel without a poll
  * before it; before -EAGAIN is returned, the kernel is asked. */
 static inline bool fd_nonblocking(struct fdesc *e)

@@ -47,7 +47,7 @@ long shim_pidfd_send_signal(struct regs *r)
 {
 	int fd = (int)A1(r), sig = (int)A2(r);
 	struct ksiginfo info = { .signo = sig, .code = CODE_USER, .pid = sig_pid };
-	if (sig <= 0 || sig > NSIG_ALL || sigbit(sig) & SIG_UNBLOCKABLE || A4(r))
+	if (sig <= 0 || sig > NSIG_ALL || sig == SIGSTOP || A4(r))
 		return shim_raw(r);
 	if (!is_own_pidfd(fd) && !is_own_folder(fd))
 		return shim_raw(r);
@@ -58,5 +58,8 @@ long shim_pidfd_send_signal(struct regs *r)
 		if (info.signo != sig)
 			return -EINVAL;
 	}
-	return sig_send(NULL, sig, &info);
+	if (sig != SIGKILL)
+		return sig_send(NULL, sig, &info);
+	sig_before_kill(sig, A3(r) ? &info : NULL);
+	return shim_raw(r);
 }

@@ -83,6 +83,8 @@ long clone_by_foreign(struct regs *r);
 
 extern bool (*shim_is_raw_site)(uintptr_t ret); /* the site is libc's syscall(); set at activation */
 void cred_signalled(int sig);
+struct ksiginfo;
+void sig_before_kill(int sig, const struct ksiginfo *info);
 void cred_after_fork(void);
 
 /* ident.c: what a G was told and what processes that it makes shall have */

@@ -28,6 +28,14 @@ static void before_kill(int sig)
 		process_ending();
 }
 
+/* The same with a siginfo, NULL: none. Those that a thread may not send to its process, or that have a layout of their own, the
+ * kernel may refuse. */
+void sig_before_kill(int sig, const struct ksiginfo *info)
+{
+	if (!info || info->code == CODE_QUEUE)
+		before_kill(sig);
+}
+
 /* To the whole process, by way of the calling kernel thread: what a thread sends to its own process has happened when the
  * call returns, but the kernel would rather tell its first thread, which may be any other M, and asleep. */
 static long by_kernel(int sig)
@@ -116,11 +124,14 @@ long shim_rt_sigqueueinfo(struct regs *r)
 {
 	int pid = process_of(A1(r)), sig = (int)A2(r);
 	struct ksiginfo info;
-	if (pid != sig_pid || !valid(sig) || sig == 0 || kernels(sig))
+	if (pid != sig_pid || !valid(sig) || sig == 0)
 		return shim_of_process(r);
 	if (user_read(&info, A3(r), sizeof(info)))
 		return -EFAULT;
-	return sig_send(NULL, sig, &info);
+	if (!kernels(sig))
+		return sig_send(NULL, sig, &info);
+	sig_before_kill(sig, &info);
+	return shim_of_process(r);
 }
 
 long shim_rt_tgsigqueueinfo(struct regs *r)

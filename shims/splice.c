@@ -106,7 +106,7 @@ static long to_pipe(struct regs *r, int fd, struct fdesc *e)
 long shim_sendfile(struct regs *r)
 {
 	struct fdesc *out = fdesc_get((int)A1(r)), *in = fdesc_get((int)A2(r));
-	if (unlikely(!out || !in || fd_nonblocking(out) || A4(r) == 0 || (long)A4(r) < 0) || fd_kind(in, (int)A2(r)) != KindFile)
+	if (unlikely(!out || !in || fd_nonblocking(out) || A4(r) == 0 || (long)A4(r) < 0) || !kind_is_file(fd_kind(in, (int)A2(r))))
 		return shim_may_block(r);
 	enum fdkind k = fd_kind(out, (int)A1(r));
 	if (k == KindPipe)
@@ -179,8 +179,8 @@ long shim_splice(struct regs *r)
 		return shim_may_block(r);
 	enum fdkind ki = fd_kind(in, from), ko = fd_kind(out, to);
 	bool pipe = ki == KindPipe || ko == KindPipe;
-	if (!pipe || (!can_wait(ki) && ki != KindFile) || (!can_wait(ko) && ko != KindFile) || (A2(r) && ki != KindFile) ||
-	    (A4(r) && ko != KindFile))
+	if (!pipe || (!can_wait(ki) && !kind_is_file(ki)) || (!can_wait(ko) && !kind_is_file(ko)) || (A2(r) && !kind_is_file(ki)) ||
+	    (A4(r) && !kind_is_file(ko)))
 		return shim_may_block(r);
 	struct transfer t = { .in_waits = can_wait(ki), .out_waits = can_wait(ko), .to_socket = is_stream(ko) };
 	side_begin(&t.in, r, from, in, DirRead);

@@ -33,10 +33,39 @@ long shim_io_uring_register(struct regs *r)
 	return shim_raw(r);
 }
 
-#define ENTER_GETEVENTS 1u
+#define ENTER_GETEVENTS (1u << 0)
+#define ENTER_EXT_ARG (1u << 3)
+#define ENTER_ABS_TIMER (1u << 5)
+#define ENTER_EXT_ARG_REG (1u << 6)
+
+struct getevents_arg {
+	uint64_t sigmask;
+	uint32_t sigmask_size, min_wait_us;
+	uint64_t ts;
+};
+
+/* For how long from now it waits at most, and what says so; -1: for ever, until some time, or who knows. */
+static int64_t wait_of(const struct regs *r, struct getevents_arg *arg)
+{
+	int64_t ns;
+	if ((A4(r) & (ENTER_EXT_ARG | ENTER_ABS_TIMER | ENTER_EXT_ARG_REG)) != ENTER_EXT_ARG || A6(r) != sizeof(*arg) ||
+	    user_read(arg, A5(r), sizeof(*arg)) || !arg->ts || user_read_timespec(arg->ts, &ns))
+		return -1;
+	return ns;
+}
 
 /* Without a wait for completions it only submits. */
 long shim_io_uring_enter(struct regs *r)
 {
-	return A4(r) & ENTER_GETEVENTS && A3(r) ? shim_blocks_long_nohand(r) : shim_may_block_nohand(r);
+	struct getevents_arg arg;
+	int64_t left[2];
+	if (!(A4(r) & ENTER_GETEVENTS) || !A3(r))
+		return shim_may_block_nohand(r);
+	int64_t ns = wait_of(r, &arg);
+	if (ns < 0)
+		return shim_blocks_long_nohand(r);
+	arg.ts = (uintptr_t)left;
+	const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)&arg, (long)A6(r) };
+	long ret = blocking_syscall_until(getg(), __NR_io_uring_enter, a, left, deadline_after(ns));
+	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }

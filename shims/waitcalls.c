@@ -1,4 +1,4 @@
-/* waitcalls.c - waits for children, file locks, System V IPC and POSIX message queues.
+/* waitcalls.c - waits for children, file locks, System V IPC, POSIX message queues and asynchronous I/O.
  *
  * Natively these look first and only then see to signals: one that finds what it wants, or was told not to wait, is never
  * ended by a signal, and the wait for a child whose end was just signalled succeeds. Ours hand off the P on their way into
@@ -8,7 +8,9 @@
  * Rejected: making the call again after the handler, as those are that do not wait (shim_may_block). Somebody who has seen
  * the thread in its wait, and sends the signal to end that, would have it wait on.
  */
+#include "../runtime/sig.h"
 #include "shim.h"
+#include <linux/aio_abi.h>
 #include <linux/fcntl.h>
 #include <asm/siginfo.h>
 #include <linux/ipc.h>
@@ -115,12 +117,23 @@ static bool never_waits(const struct regs *r)
 	return true;
 }
 
+/* semtimedop's time is from now, so it cannot just be made again. */
+static long semop_for(struct regs *r, int64_t ns)
+{
+	int64_t left[2];
+	const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)left };
+	long ret = blocking_syscall_until(getg(), __NR_semtimedop, a, left, deadline_after(ns));
+	return ret == -EINTR ? -ERESTARTNOHAND : ret;
+}
+
 long shim_semop(struct regs *r)
 {
 	static const struct ktimespec none;
-	if (never_waits(r))
+	int64_t ns;
+	bool timed = r->rax == __NR_semtimedop && A4(r);
+	if (never_waits(r) || (timed && user_read_timespec(A4(r), &ns))) /* the kernel says what is wrong with it */
 		return shim_raw(r);
-	long ret = shim_blocks_long_nohand(r);
+	long ret = timed ? semop_for(r, ns) : shim_blocks_long_nohand(r);
 	if (!is_ended(ret))
 		return ret;
 	const long got = sys4(__NR_semtimedop, (long)A1(r), (long)A2(r), (long)A3(r), (long)&none);
@@ -141,4 +154,30 @@ long shim_mq(struct regs *r)
 	now.r8 = (uintptr_t)&passed;
 	long got = shim_raw(&now);
 	return got == -ETIMEDOUT ? ret : got;
+}
+
+/* io_getevents and io_pgetevents. A signal for another G may have them return with less than the least. */
+long shim_io_getevents(struct regs *r)
+{
+	struct g *g = getg();
+	int64_t ns = -1, deadline = 0, left[2];
+	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) }, done = 0, ret;
+	if (A5(r) && user_read_timespec(A5(r), &ns))
+		return shim_blocks_long_nohand(r);
+	if (a[1] <= 0 || ns == 0)
+		return shim_raw(r);
+	if (ns > 0) {
+		deadline = deadline_after(ns);
+		a[4] = (long)left;
+	}
+	do {
+		ret = ns > 0 ? blocking_syscall_until(g, (long)r->rax, a, left, deadline) : blocking_syscall_long(g, (long)r->rax, a);
+		if (ret <= 0)
+			break;
+		done += ret;
+		a[1] -= ret;
+		a[2] -= ret;
+		a[3] += ret * (long)sizeof(struct io_event);
+	} while (a[1] > 0 && !sig_deliverable(g) && (ns < 0 || os_nanotime() < deadline));
+	return done ? done : ret == -EINTR ? -ERESTARTNOHAND : ret;
 }

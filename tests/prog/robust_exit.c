@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define BUSY 8
@@ -91,6 +92,19 @@ static void by_killing_group_by_id(void)
     kill(-getpgrp(), SIGKILL);
 }
 
+static void by_queue(void)
+{
+    sigqueue(getpid(), SIGKILL, (union sigval){.sival_int = 1});
+}
+
+static void by_pidfd(void)
+{
+    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+    CHECK(fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, &info, 0) == -1 && errno == EINVAL);
+    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
 static void by_fault(void)
 {
     *s->nowhere = 0;
@@ -155,7 +169,8 @@ int main(void)
         const char *name;
         void (*end)(void);
     } ends[] = {{"exit", by_exit}, {"_exit in a thread", by_thread}, {"abort", by_abort}, {"SIGTERM", by_signal}, {"SIGKILL", by_kill},
-              {"SIGKILL to its group", by_killing_group}, {"the same by id", by_killing_group_by_id}, {"fault", by_fault}};
+              {"SIGKILL to its group", by_killing_group}, {"the same by id", by_killing_group_by_id},
+              {"SIGKILL by sigqueue", by_queue}, {"by pidfd", by_pidfd}, {"fault", by_fault}};
     setvbuf(stdout, NULL, _IONBF, 0);
     s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(sem_init(&s->ready, 1, 0) == 0);
