@@ -117,7 +117,7 @@ long shim_wire_fsid(struct regs *r)
 }
 
 /* The kernel thread that another G is wired to; 0: none. */
-static int wired_thread(const struct g *g)
+int cred_wired_thread(const struct g *g)
 {
 	const struct m *m = __atomic_load_n(&g->lockedm, __ATOMIC_ACQUIRE);
 	int id = m ? __atomic_load_n(&m->procid, __ATOMIC_ACQUIRE) : 0;
@@ -126,7 +126,7 @@ static int wired_thread(const struct g *g)
 }
 
 /* The kernel thread that nothing was changed on, sysmon's; 0: the caller's own, while there is none. */
-static int unchanged_thread(void)
+int cred_unchanged_thread(void)
 {
 	const struct m *m = sched.allm;
 	while (m && !m->sysmon)
@@ -139,8 +139,8 @@ static int thread_like(const struct g *g)
 {
 	if (g == getg())
 		return 0;
-	int id = wired_thread(g);
-	return id ? id : unchanged_thread();
+	int id = cred_wired_thread(g);
+	return id ? id : cred_unchanged_thread();
 }
 
 /* The header names a thread: a G's id must become that of a kernel thread. Nobody sets another's. */
@@ -193,7 +193,7 @@ long shim_wire_ioprio(struct regs *r)
 	bool self = g == getg();
 	if (self)
 		shim_wire("I/O priority");
-	int id = self ? 0 : wired_thread(g);
+	int id = self ? 0 : cred_wired_thread(g);
 	long ret = sys3(__NR_ioprio_set, IOPRIO_WHO_PROCESS, self || id ? id : NO_THREAD, A3(r));
 	if (ret && (ret != -ESRCH || self || id))
 		return ret;

@@ -7,6 +7,7 @@
  */
 #include "../runtime/smplocks.h"
 #include "shim.h"
+#include "sigimpl.h"
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
@@ -20,6 +21,11 @@
 #define SCHED_RESET_ON_FORK 0x40000000
 #define IOPRIO_WHO_PROCESS 1
 #define X_OK 1
+#define SCHED_FLAG_RESET_ON_FORK 0x01
+#define SCHED_FLAG_KEEP_POLICY 0x08
+#define SCHED_FLAG_KEEP_PARAMS 0x10
+#define SCHED_FLAG_ALL 0x7f
+#define SCHED_ATTR_SIZE_VER1 56
 #define RUSAGE_THREAD 1
 
 #ifndef PR_SET_MDWE
@@ -399,20 +405,49 @@ struct sched_attr_v0 {
 	uint64_t runtime, deadline, period;
 };
 
+static bool is_realtime(const struct g *g)
+{
+	return g->priority > 0;
+}
+
+/* The size is the program's: of an old form, or 0 for the oldest, or a newer one, of whose fields none concerns a G. */
+static long read_attr(struct sched_attr_v0 *a, uintptr_t at)
+{
+	uint32_t known = SCHED_ATTR_SIZE_VER1;
+	if (user_read(&a->size, at, sizeof(a->size)))
+		return -EFAULT;
+	if (a->size && (a->size < sizeof(*a) || a->size > 4096))
+		return user_write(at, &known, sizeof(known)) ? -EFAULT : -E2BIG;
+	return user_read(a, at, sizeof(*a)) ? -EFAULT : 0;
+}
+
 long shim_sched_setattr(struct regs *r)
 {
 	struct g *g = g_named(A1(r));
 	struct sched_attr_v0 a;
-	if (!g)
-		return shim_raw(r);
-	if (user_read(&a, A2(r), sizeof(a)))
-		return -EFAULT;
-	long err = check_policy((int)a.policy, (int)a.priority);
+	if (!g || !A2(r) || (int)A3(r))
+		return shim_raw(r); /* the last two are errors */
+	long err = read_attr(&a, A2(r));
+	if (err)
+		return err;
+	if (a.flags & ~(uint64_t)SCHED_FLAG_ALL || a.policy & SCHED_RESET_ON_FORK)
+		return -EINVAL;
+	int reset = a.flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0;
+	/* With KEEP_PARAMS the kernel does not change the policy either. */
+	if (a.flags & (SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
+		a.policy = (uint32_t)g->policy & ~(uint32_t)SCHED_RESET_ON_FORK;
+	if (a.flags & SCHED_FLAG_KEEP_POLICY)
+		reset = g->policy & SCHED_RESET_ON_FORK;
+	if (a.flags & SCHED_FLAG_KEEP_PARAMS) {
+		a.priority = (uint32_t)g->priority;
+		a.nice = nice_of(g);
+	}
+	err = check_policy((int)a.policy, (int)a.priority);
 	if (err)
 		return err;
 	if ((a.policy == SCHED_OTHER || a.policy == SCHED_BATCH) && set_nice(g, a.nice))
 		return -EPERM;
-	return set_policy(g, (int)a.policy, (int)a.priority);
+	return set_policy(g, (int)a.policy | reset, (int)a.priority);
 }
 
 long shim_sched_getattr(struct regs *r)
@@ -420,10 +455,14 @@ long shim_sched_getattr(struct regs *r)
 	struct g *g = g_named(A1(r));
 	if (!g)
 		return shim_raw(r);
-	if (A3(r) < sizeof(struct sched_attr_v0) || A4(r))
+	if (!A2(r) || (uint32_t)A3(r) < sizeof(struct sched_attr_v0) || (int)A4(r))
 		return -EINVAL;
 	struct sched_attr_v0 a = {
-		.size = sizeof(a), .policy = (uint32_t)g->policy, .nice = nice_of(g), .priority = (uint32_t)g->priority
+		.size = sizeof(a),
+		.policy = (uint32_t)g->policy & ~(uint32_t)SCHED_RESET_ON_FORK,
+		.flags = g->policy & SCHED_RESET_ON_FORK ? SCHED_FLAG_RESET_ON_FORK : 0,
+		.nice = is_realtime(g) ? 0 : nice_of(g),
+		.priority = (uint32_t)g->priority,
 	};
 	return user_write(A2(r), &a, sizeof(a)) ? -EFAULT : 0;
 }
@@ -464,4 +503,26 @@ long shim_getrusage(struct regs *r)
 	u.ru_stime.tv_sec = u.ru_stime.tv_usec = 0;
 	u.ru_nvcsw = (long)g->switches;
 	return user_write(A2(r), &u, sizeof(u)) ? -EFAULT : 0;
+}
+
+/* --- ids of processes --- */
+
+/* The kernel's answer for a thread that is not the first. */
+long shim_setpgid(struct regs *r)
+{
+	bool another = (int)A1(r) != sig_pid && g_by_tid((uint32_t)A1(r));
+	return another && (int)A2(r) >= 0 ? -EINVAL : shim_raw(r);
+}
+
+/* What kind of thing two threads have is compared of kernel threads: one that is not wired has what the process has. */
+static long comparable(uint64_t id)
+{
+	const struct g *g = (uint32_t)id ? g_by_tid((uint32_t)id) : NULL;
+	int wired = g ? cred_wired_thread(g) : 0;
+	return wired ? wired : g ? sig_pid : (long)(int)id;
+}
+
+long shim_kcmp(struct regs *r)
+{
+	return sys5(__NR_kcmp, comparable(A1(r)), comparable(A2(r)), (long)A3(r), (long)A4(r), (long)A5(r));
 }

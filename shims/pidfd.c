@@ -1,4 +1,4 @@
-/* pidfd.c - pidfd_send_signal to this process: as kill, it delivers before it returns, which only the sender's own
+/* pidfd.c - pidfds and threads. pidfd_send_signal to this process: as kill, it delivers before it returns, which only the sender's own
  * queues can promise: the kernel would give the signal to any M.
  *
  * Rejected: comparing inode numbers with a pidfd of our own. Before Linux 6.9 all pidfds have the same one.
@@ -7,6 +7,8 @@
 #include "sigimpl.h"
 #include <asm/stat.h>
 #include <linux/fcntl.h>
+
+#define PIDFD_THREAD O_EXCL /* Linux 6.9 */
 
 /* A folder /proc/PID also serves as a pidfd. */
 static bool is_own_folder(int fd)
@@ -62,4 +64,15 @@ long shim_pidfd_send_signal(struct regs *r)
 		return sig_send(NULL, sig, &info);
 	sig_before_kill(sig, A3(r) ? &info : NULL);
 	return shim_raw(r);
+}
+
+/* Not for the process of another thread than the first; which error that is depends on the kernel, so one of its threads is named.
+ * Of a thread alone there can be none: as on a kernel that does not know the flag. */
+long shim_pidfd_open(struct regs *r)
+{
+	int id = (int)A1(r);
+	if (id <= 0 || id == sig_pid || !g_by_tid((uint32_t)id))
+		return shim_raw(r);
+	int thread = cred_unchanged_thread();
+	return A2(r) & PIDFD_THREAD || !thread ? -EINVAL : sys2(__NR_pidfd_open, thread, (long)A2(r));
 }

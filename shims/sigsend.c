@@ -120,6 +120,12 @@ long shim_tgkill(struct regs *r)
 	return to_thread(r, tid, sig, &info);
 }
 
+/* A thread may tell itself anything, others only what neither the kernel says nor kill. */
+static bool may_say(const struct ksiginfo *info, int id)
+{
+	return (info->code < 0 && info->code != CODE_TKILL) || id == (int)getg()->tid;
+}
+
 long shim_rt_sigqueueinfo(struct regs *r)
 {
 	int pid = process_of(A1(r)), sig = (int)A2(r);
@@ -128,6 +134,8 @@ long shim_rt_sigqueueinfo(struct regs *r)
 		return shim_of_process(r);
 	if (user_read(&info, A3(r), sizeof(info)))
 		return -EFAULT;
+	if (!may_say(&info, (int)A1(r)))
+		return -EPERM;
 	if (!kernels(sig))
 		return sig_send(NULL, sig, &info);
 	sig_before_kill(sig, &info);
@@ -144,6 +152,8 @@ long shim_rt_tgsigqueueinfo(struct regs *r)
 		return shim_raw(r);
 	if (user_read(&info, A4(r), sizeof(info)))
 		return -EFAULT;
+	if (!may_say(&info, tid))
+		return -EPERM;
 	return to_thread(r, tid, sig, &info);
 }
 
