@@ -113,9 +113,9 @@ static void check_no_privilege(void)
     CHECK(syscall(SYS_capget, &h, d) == 0);
     d[0].effective &= ~(1u << CAP_SYS_NICE);
     CHECK(syscall(SYS_capset, &h, d) == 0);
-    CHECK(setpriority(PRIO_PROCESS, 0, 5) == 0 && setpriority(PRIO_PROCESS, 0, 5) == 0);
-    CHECK_ERRNO(setpriority(PRIO_PROCESS, 0, 4), EACCES);
-    CHECK(getpriority(PRIO_PROCESS, 0) == 5);
+    CHECK(setpriority(PRIO_PROCESS, 0, 15) == 0 && setpriority(PRIO_PROCESS, 0, 15) == 0);
+    CHECK_ERRNO(setpriority(PRIO_PROCESS, 0, 14), EACCES);
+    CHECK(getpriority(PRIO_PROCESS, 0) == 15);
 }
 
 static void *sleeps(void *arg)
