@@ -32,7 +32,6 @@ static __attribute__((noinline)) void wake_others(struct p *pp)
  * not do: that somebody is counted as spinning may mean no more than that an M found no P, and forgets it now. */
 static void ready_globally(struct g *g)
 {
-	store_rlx(&g->preempt, 0); /* it may have been asked to give way when it parked */
 	lock(&sched.lock);
 	globrunq_put_locked(g);
 	struct p *pp = pidleget_locked();
@@ -43,12 +42,18 @@ static void ready_globally(struct g *g)
 		sysmon_no_p();
 }
 
+static inline void now_runnable(struct g *g)
+{
+	g_setstatus(g, Gwaiting, Grunnable);
+	store_rlx(&g->preempt, 0); /* it may have been asked to give way when it parked */
+}
+
 static __attribute__((noinline)) void make_ready(struct g *g, bool next)
 {
 	struct m *m = getm();
 	if (tracing())
 		trace_ready(g);
-	g_setstatus(g, Gwaiting, Grunnable);
+	now_runnable(g);
 	if (unlikely(!m || m->foreign || !m->p)) {
 		g->ready_ticks = arch_cputicks();
 		ready_globally(g);
@@ -76,7 +81,7 @@ void ready(struct g *g)
 		return;
 	}
 	struct p *pp = m->p;
-	g_setstatus(g, Gwaiting, Grunnable);
+	now_runnable(g);
 	pp->nready++;
 	store_rel(&pp->runnext, g);
 	if (unlikely(load_rlx(&sched.npidle)))
@@ -109,13 +114,12 @@ void ready_list(struct gqueue *q)
 	while ((g = gqueue_pop(q))) {
 		if (tracing())
 			trace_ready(g);
-		g_setstatus(g, Gwaiting, Grunnable);
+		now_runnable(g);
 		if (pp) {
 			count_ready(pp, g);
 			runq_put(pp, g, false);
 		} else {
 			g->ready_ticks = arch_cputicks();
-			store_rlx(&g->preempt, 0);
 			globrunq_put_locked(g);
 		}
 	}

@@ -198,8 +198,24 @@ START_TEST(work_for_the_sleeper_in_the_netpoller)
 }
 END_TEST
 
-UNIT_MAIN("rule 6: waking", a_ready_wakes_one, a_new_g_wakes_one, none_while_somebody_spins, a_second_wake_finds_the_spinner,
-	  none_while_no_p_is_idle,
+/* It was to give way, and parked before it came to that. */
+START_TEST(who_was_asked_to_give_way_and_parked_is_woken_like_others)
+{
+	fake_start(1);
+	for (int i = 0; i < 2; i++) {
+		struct g *g = unit_parked(WaitFutex);
+		store_rlx(&g->preempt, 1);
+		if (i == 0)
+			ready(g);
+		else
+			ready_last(g);
+		ck_assert_uint_eq(load_rlx(&g->preempt), 0);
+	}
+}
+END_TEST
+
+UNIT_MAIN("rule 6: waking", who_was_asked_to_give_way_and_parked_is_woken_like_others, a_ready_wakes_one, a_new_g_wakes_one,
+	  none_while_somebody_spins, a_second_wake_finds_the_spinner, none_while_no_p_is_idle,
 	  one_that_found_work_wakes_the_next, an_idle_m_is_used_again, each_g_of_a_list_counts,
 	  alone_in_runnext_it_waits_for_its_p, sysmon_sees_to_a_g_that_waits_in_runnext, a_hand_off_wakes_nobody,
 	  work_that_appears_behind_a_thief, work_for_the_sleeper_in_the_netpoller)
