@@ -1,6 +1,8 @@
-/* beside.c: a thread reads what another process writes to a pipe, while other threads compute.
- * usage: beside [MS [N]]; prints the median of how many nanoseconds after the write it has read, beside N computing threads. */
+/* beside.c: a thread reads what another process writes to a pipe, while other threads compute or hand off to each other.
+ * usage: beside [MS [N [PAIRS]]]; prints the median of how many nanoseconds after the write it has read, beside N threads that
+ * compute and PAIRS that hand off by semaphores. */
 #include "bench.h"
+#include <semaphore.h>
 #include <sys/wait.h>
 
 enum { EVERY_US = 10000, MOST = 1000 };
@@ -15,6 +17,36 @@ static void *compute(void *arg) {
         computed = x;
     }
     return NULL;
+}
+
+struct pair {
+    sem_t a, b;
+};
+
+static void *answer(void *arg) {
+    struct pair *pair = arg;
+    for (;;) {
+        sem_wait(&pair->a);
+        sem_post(&pair->b);
+    }
+    return NULL;
+}
+
+static void *ask(void *arg) {
+    struct pair *pair = arg;
+    for (;;) {
+        sem_post(&pair->a);
+        sem_wait(&pair->b);
+    }
+    return NULL;
+}
+
+static void start_pairs(long n) {
+    static struct pair pairs[MOST];
+    for (long i = 0; i < n && i < MOST; i++) {
+        start_thread(answer, &pairs[i]);
+        start_thread(ask, &pairs[i]);
+    }
 }
 
 static void write_times(int fd, long n) {
@@ -35,7 +67,7 @@ static int compare(const void *a, const void *b) {
 int main(int argc, char **argv) {
     static uint64_t late[MOST], sent;
     int fd[2];
-    long n = (long)(arg_duration(argc, argv) / 1000 / EVERY_US), threads = arg_long(argc, argv, 2, 3), got = 0;
+    long n = (long)(arg_duration(argc, argv) / 1000 / EVERY_US), threads = arg_long(argc, argv, 2, 3), pairs = arg_long(argc, argv, 3, 0), got = 0;
     if (n < 1 || n > MOST)
         n = n < 1 ? 1 : MOST;
     if (pipe(fd))
@@ -48,13 +80,14 @@ int main(int argc, char **argv) {
     close(fd[1]);
     for (long i = 0; i < threads; i++)
         start_thread(compute, (void *)i);
+    start_pairs(pairs);
     while (read(fd[0], &sent, sizeof sent) == sizeof sent)
         late[got++] = now_ns() - sent;
     waitpid(child, NULL, 0);
     if (!got)
         die("read");
     qsort(late, (size_t)got, sizeof late[0], compare);
-    report("beside", (double)late[got / 2], "ns", "threads=%ld reads=%ld p90_us=%.0f max_us=%.0f", threads, got,
-           (double)late[got * 9 / 10] / 1e3, (double)late[got - 1] / 1e3);
+    report("beside", (double)late[got / 2], "ns", "threads=%ld pairs=%ld reads=%ld p90_us=%.0f max_us=%.0f", threads, pairs,
+           got, (double)late[got * 9 / 10] / 1e3, (double)late[got - 1] / 1e3);
     return 0;
 }

@@ -67,6 +67,7 @@ BENCHES = [
           required=both(nat=8), aim=each(dict(nat=18), dict(nat=21.7)), was=each("300 ns", "300 ns"),
           notes=("cpu", "late_us"), timeout=40),
     Bench("beside-3", "beside {quick:600/2000} 3", "ns", go=("beside {quick:600/2000} 3",), notes=("p90_us", "max_us")),
+    Bench("beside-pairs", "beside {quick:600/2000} 2 2", "ns", go=("beside {quick:600/2000} 2 2",), notes=("p90_us", "max_us")),
     Bench("memory-10000", "memory {ms} 10000", "KiB", go=("memory {ms} 10000",), aim=both(max=13),
           notes=("rss", "page_tables", "kernel_stack", "slab"), timeout=30),
     Bench("syscall-libc", "syscall_cost {ms} libc", "ns", required=both(add=10), aim=both(add=5)),

@@ -1,5 +1,6 @@
-// beside: a goroutine reads what another process writes to a pipe, while others compute; median ns from write to read.
-// usage: beside [MS [N]]
+// beside: a goroutine reads what another process writes to a pipe, while others compute or hand off by channels; median ns from
+// write to read.
+// usage: beside [MS [N [PAIRS]]]
 package main
 
 import (
@@ -34,6 +35,19 @@ func compute(x uint64) {
 	}
 }
 
+func handOff() {
+	a, b := make(chan int), make(chan int)
+	go func() {
+		for {
+			b <- <-a
+		}
+	}()
+	for {
+		a <- 1
+		<-b
+	}
+}
+
 func writeTimes(n int) {
 	var b [8]byte
 	for i := 0; i < n; i++ {
@@ -44,7 +58,7 @@ func writeTimes(n int) {
 }
 
 func main() {
-	args := []int{300, 3}
+	args := []int{300, 3, 0}
 	for i := range args {
 		if len(os.Args) > i+1 {
 			args[i], _ = strconv.Atoi(os.Args[i+1])
@@ -72,6 +86,9 @@ func main() {
 	for i := 0; i < args[1]; i++ {
 		go compute(uint64(i))
 	}
+	for i := 0; i < args[2]; i++ {
+		go handOff()
+	}
 	var late []uint64
 	var b [8]byte
 	for {
@@ -82,6 +99,6 @@ func main() {
 	}
 	writer.Wait()
 	sort.Slice(late, func(i, j int) bool { return late[i] < late[j] })
-	fmt.Printf("beside %.2f ns threads=%d reads=%d p90_us=%.0f max_us=%.0f\n", float64(late[len(late)/2]), args[1], len(late),
-		float64(late[len(late)*9/10])/1e3, float64(late[len(late)-1])/1e3)
+	fmt.Printf("beside %.2f ns threads=%d pairs=%d reads=%d p90_us=%.0f max_us=%.0f\n", float64(late[len(late)/2]), args[1], args[2],
+		len(late), float64(late[len(late)*9/10])/1e3, float64(late[len(late)-1])/1e3)
 }
