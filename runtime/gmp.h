@@ -249,6 +249,7 @@ struct p {
 	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
 	struct g *gaveup; /* has just given this P away; owner only */
 	_Atomic uint32_t outside; /* Look…: what its M is to look at although there are G's to run */
+	uint64_t poll_ticks; /* arch_cputicks(): from then on it polls between two that hand off to each other; owner only */
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */

@@ -17,7 +17,7 @@
 #define SPINNING_FOR (20 * NSEC_PER_MSEC) /* after one that did there will be more: then at each look, which are frequent */
 
 static int64_t spinning_until;
-static bool soon; /* a woken G is to have a P before the next look would come */
+static bool soon; /* a woken G is to have a P before the next look would come, or sysmon to watch for one that would be */
 static uint32_t nasked; /* P's that in this look were asked to run one of the global queue's G's */
 
 int64_t sysmon_spinning_until(void)
@@ -25,7 +25,7 @@ int64_t sysmon_spinning_until(void)
 	return spinning_until;
 }
 
-/* Then looks are to come in time for its 2 ms. */
+/* Then looks are to come in time for its 2 ms, or for what waits for a descriptor beside who computes next. */
 bool sysmon_woken_waits(void)
 {
 	return soon;
@@ -195,8 +195,10 @@ static bool look_running(struct p *pp, int64_t now)
 	if (pp->sysmon_schedtick != tick)
 		new_slice(pp, tick, now);
 	if (slice_over(pp, now)) {
-		if (hand_off)
+		if (hand_off) {
 			end_inherited_slice(pp);
+			soon |= netpoll_waiters();
+		}
 		ask(pp, now);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;

@@ -7,7 +7,7 @@
 
 #include "gmp.h"
 
-/* proc.c, mp.c, ready.c: the scheduler */
+/* proc.c, find.c, mp.c, ready.c: the scheduler */
 void sched_init(int gomaxprocs);
 /* These three, and whatever runs on g0 through arch_mcall, end in arch_gogo and do not come back. They are not declared
  * _Noreturn, so that compilers jump to the next of them instead of calling it: calls that never return put the
@@ -25,6 +25,7 @@ void startm(struct p *pp, bool spinning);
 void start_new_ms(void);
 void handoffp(struct p *pp);
 void stopm(void);
+struct g *findrunnable(bool *inherit);
 struct g *findrunnable_try(struct m *m, bool *inherit); /* all that rule 4 and 5 find without sleeping */
 void acquirep(struct p *pp);
 struct p *releasep(void);

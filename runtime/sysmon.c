@@ -39,7 +39,7 @@ static bool ask_to_poll(void)
 }
 
 /* A P is idle, and nobody sleeps in the netpoller who would see to a deadline at `next`: the M that did went off with a G,
- * or none does (polled_elsewhere in proc.c). */
+ * or none does (polled_elsewhere in find.c). */
 static bool unwatched(int64_t next)
 {
 	int64_t until = load_acq(&sched.polluntil);

@@ -575,18 +575,38 @@ START_TEST(a_g_in_short_calls_is_preempted_too)
 }
 END_TEST
 
+/* Beside a pair its P polls, beside who computes sysmon watches: which of the two it is, is to be known soon after their slice. */
+START_TEST(after_a_slice_of_a_pair_it_looks_soon_for_who_waits_for_a_descriptor)
+{
+	with_sysmon(1);
+	struct g *a = unit_parked(WaitFutex);
+	fake.net_waiting = true;
+	computing_waits();
+	int64_t begin = fake.now;
+	while (!fake.kicks && fake.now < begin + 100 * MSEC) {
+		struct g *self = unit_curg(0);
+		fake_call(self, wake_and_park, self == a ? main_g : a);
+		fake_until(fake.now + 100 * USEC);
+	}
+	ck_assert_int_gt(fake.kicks, 0);
+	uint64_t n = looks();
+	fake_until(fake.now + 1200 * USEC);
+	ck_assert_uint_gt(looks(), n);
+}
+END_TEST
+
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
-	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits,
-	  again_after_another_10_ms, not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_on_one_slice_is_preempted, a_pair_makes_room_for_one_that_was_woken, also_for_one_in_the_global_queue,
-	  a_g_that_computes_gives_way_to_one_that_was_woken,
-	  also_if_that_one_is_in_the_ring, also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
-	  a_new_slice_has_its_own_10_ms,
-	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place,
-	  slices_are_longer_where_few_compute, three_have_their_turn_in_60_ms, many_have_10_ms_each,
-	  it_stays_after_four_looks_in_a_row, it_wakes_up_when_a_p_is_used_again,
-	  it_polls_if_nobody_did_for_10_ms, it_sleeps_in_the_netpoller_while_every_p_computes, not_where_ps_look_themselves,
-	  not_where_they_have_many_to_run,
+	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits, again_after_another_10_ms,
+	  not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too, a_pair_on_one_slice_is_preempted,
+	  a_pair_makes_room_for_one_that_was_woken, also_for_one_in_the_global_queue,
+	  a_g_that_computes_gives_way_to_one_that_was_woken, also_if_that_one_is_in_the_ring,
+	  also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_pair_keeps_its_slice,
+	  a_new_slice_has_its_own_10_ms, it_has_the_handler_look_for_spinning,
+	  slices_are_shorter_while_all_are_used_up_at_one_place, slices_are_longer_where_few_compute,
+	  three_have_their_turn_in_60_ms, many_have_10_ms_each, it_stays_after_four_looks_in_a_row,
+	  it_wakes_up_when_a_p_is_used_again, it_polls_if_nobody_did_for_10_ms,
+	  it_sleeps_in_the_netpoller_while_every_p_computes, not_where_ps_look_themselves, not_where_they_have_many_to_run,
 	  it_is_told_there_too, one_that_was_woken_takes_one_p, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
-	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)
+	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too,
+	  after_a_slice_of_a_pair_it_looks_soon_for_who_waits_for_a_descriptor)
