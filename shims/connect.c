@@ -23,10 +23,10 @@ static long accept_any(struct regs *r, long flags)
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
 	if (unlikely(!e || fd_nonblocking(e)))
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	enum fdkind k = fd_kind(e, fd);
 	if (unlikely(!kind_is_socket(k)))
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	struct iocall c;
 	io_begin(&c, r, e, DirRead);
 	c.sock = c.accepts = true;
@@ -53,7 +53,7 @@ long shim_accept4(struct regs *r)
 {
 	int flags = (int)A4(r);
 	if (unlikely(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))) /* an error at once, also if nobody is there */
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	return accept_any(r, flags);
 }
 
@@ -73,14 +73,14 @@ long shim_connect(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
 	if (!e || load_rlx(&e->kind) != KindTCP || !fdesc_sole(e))
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	struct iocall c;
 	io_begin(&c, r, e, DirWrite);
 	c.sock = true;
 	c.seen = fdesc_seen(e, DirWrite);
 	long ret = connect_unblocked(r);
 	if (ret == -EAGAIN)
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	if (ret != -EINPROGRESS && ret != -EALREADY)
 		return ret;
 	ret = io_poll_first(&c, POLLOUT);

@@ -118,6 +118,11 @@ struct kmsghdr {
 };
 _Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
 
+/* The call as it stands, on a socket, whose timeout decides what a signal does. */
+long sock_may_block(struct regs *r, enum iodir dir);
+long sock_blocks_long(struct regs *r, enum iodir dir);
+long sock_interrupted(int fd, enum iodir dir);
+
 /* recvfrom and sendto, or read and write, on a socket of kind k: -ENOTSOCK if it is none after all. */
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags);
 long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags);

@@ -6,6 +6,7 @@
  * seen; so files that another process may have (0 to 2, terminals, what was there before a fork) are asked for O_NONBLOCK
  * each time.
  */
+#include "../runtime/sig.h"
 #include "io.h"
 #include <linux/fcntl.h>
 #include <linux/poll.h>
@@ -38,6 +39,29 @@ static int64_t socket_timeout(int fd, int option)
 	if (sys5(__NR_getsockopt, fd, SOL_SOCKET, option, &tv, &len) < 0)
 		return 0;
 	return tv.sec * NSEC_PER_SEC + tv.usec * NSEC_PER_USEC;
+}
+
+/* The kernel ended a call that waits on a socket for a signal. With a timeout of the socket's it is not made again, whatever the
+ * handler's flags say. */
+long sock_interrupted(int fd, enum iodir dir)
+{
+	bool timed = socket_timeout(fd, dir == DirRead ? SO_RCVTIMEO : SO_SNDTIMEO);
+	return timed && sig_deliverable(getg()) ? -EINTR : -ERESTARTSYS;
+}
+
+static long interrupted(const struct regs *r, enum iodir dir, long ret)
+{
+	return unlikely(ret == -ERESTARTSYS) ? sock_interrupted((int)A1(r), dir) : ret;
+}
+
+long sock_may_block(struct regs *r, enum iodir dir)
+{
+	return interrupted(r, dir, shim_may_block(r));
+}
+
+long sock_blocks_long(struct regs *r, enum iodir dir)
+{
+	return interrupted(r, dir, shim_blocks_long(r));
 }
 
 /* 0: the call may wait; *timeout > 0: no longer than that. Else -errno. */

@@ -7,8 +7,12 @@
  * own. Where the kernel thread had one for another G, or a kick, the call must go on: whenever it got too little and nothing
  * else can have ended it, as signals leave no trace that can be relied on (the kernel may wake a kernel thread for one that
  * another takes). The rest is asked for by a call that waits for just what is missing, since the mark would be counted anew.
- * What else ends a call: the socket's timeout, after which it does not go on; an error, which for TCP is the next call's to
- * report; ancillary data, of which MSG_CTRUNC tells if the call has no room for it. One that has is not continued.
+ * What else ends a call: an error, which for TCP is the next call's to report; ancillary data, of which MSG_CTRUNC tells if the
+ * call has no room for it. One that has is not continued.
+ *
+ * A socket's timeout the kernel would begin anew in each call. With one the thread takes what there is, parks, and so on until
+ * there is as much as is waited for. Not where the mark decides what is an event (TCP), or where the kernel compares whose
+ * messages follow each other (SO_PASSCRED).
  */
 #include "../runtime/sig.h"
 #include "io.h"
@@ -79,13 +83,64 @@ static long receive(struct g *g, int fd, const void *msg, long flags)
 {
 	const long a[6] = { fd, (long)msg, flags };
 	long ret = blocking_syscall(g, __NR_recvmsg, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
+	return ret == -EINTR ? sock_interrupted(fd, DirRead) : ret;
+}
+
+/* Does the next try of a call that has got something concern it? */
+static bool more_may_come(int fd)
+{
+	struct pollfd p = { fd, 0, 0 };
+	int there = 0;
+	return !is_tcp(fd) || kernel_poll(&p, 1) == 0 || (sys3(__NR_ioctl, fd, FIONREAD, &there) == 0 && there > 0);
+}
+
+/* With the socket's timeout; umsg as below. */
+static long receive_until(struct regs *r, struct fdesc *e, const struct iovcopy *iov, size_t want, long flags, uintptr_t umsg)
+{
+	struct kmsghdr h = { .iov = (uintptr_t)iov->v, .iovlen = iov->n };
+	struct kiovec *v = iov->v;
+	size_t n = iov->n, done = 0;
+	struct iocall c;
+	long ret;
+	io_begin(&c, r, e, DirRead);
+	c.nr = __NR_recvmsg;
+	c.a[1] = umsg ? (long)umsg : (long)&h;
+	c.a[2] = (flags & ~(long)MSG_WAITALL) | MSG_DONTWAIT;
+	c.sock = true;
+	for (;;) {
+		ret = io_try(&c);
+		if (ret == -EAGAIN) {
+			ret = io_wait(&c);
+			if (ret == IO_RETRY && (!done || more_may_come((int)c.a[0])))
+				continue;
+			if (ret == IO_HANDOFF) {
+				c.a[2] = flags;
+				ret = io_block(&c);
+				done += ret > 0 ? (size_t)ret : 0;
+			}
+			break;
+		}
+		if (ret <= 0)
+			break;
+		done += (size_t)ret;
+		if (done >= want || (c.a[1] == (long)umsg && user_read(&h, umsg, sizeof(h))) || h.flags & MSG_CTRUNC)
+			break;
+		iov_advance(&v, &n, (size_t)ret);
+		h = (struct kmsghdr){ .iov = (uintptr_t)v, .iovlen = n };
+		c.a[1] = (long)&h;
+	}
+	if (c.waited)
+		iowait_end(&c.w);
+	return done ? (long)done : ret;
 }
 
 /* As much as is waited for, into the list; umsg: the program's message, if it made one. */
-static long receive_all(int fd, struct iovcopy *c, size_t total, long flags, uintptr_t umsg)
+static long receive_all(struct regs *r, struct fdesc *e, struct iovcopy *c, size_t total, long flags, uintptr_t umsg)
 {
 	struct g *g = getg();
+	int fd = (int)A1(r);
+	if (has_timeout(fd) && !(is_tcp(fd) && option(fd, SO_RCVLOWAT) > 1) && option(fd, SO_PASSCRED) <= 0)
+		return receive_until(r, e, c, awaited(fd, flags, total < MAX_RW_COUNT ? total : MAX_RW_COUNT), flags, umsg);
 	struct kmsghdr h = { .iov = (uintptr_t)c->v, .iovlen = c->n };
 	long ret = receive(g, fd, umsg ? (const void *)umsg : &h, flags);
 	size_t want = total < MAX_RW_COUNT ? total : MAX_RW_COUNT, done = (size_t)ret;
@@ -110,11 +165,11 @@ static long peek_all(struct regs *r)
 {
 	struct g *g = getg();
 	int fd = (int)A1(r);
-	long got = shim_may_block(r), ret = got;
+	long got = sock_may_block(r, DirRead), ret = got;
 	if (ret <= 0 || !is_tcp(fd))
 		return ret;
 	while ((ret > 0 || is_interrupted(ret)) && (uint64_t)got < A3(r) && goes_on(g, fd, true)) {
-		ret = shim_may_block(r);
+		ret = sock_may_block(r, DirRead);
 		got = ret > 0 ? ret : got;
 	}
 	return got;
@@ -125,7 +180,7 @@ static long when_enough(struct iocall *c, size_t room)
 {
 	int fd = (int)c->a[0], there = 0;
 	if (sys3(__NR_ioctl, fd, FIONREAD, &there) == 0 && (size_t)there >= awaited(fd, 0, room))
-		return shim_may_block(c->r);
+		return sock_may_block(c->r, DirRead);
 	c->sock = true;
 	long ret = io_poll_first(c, POLLIN);
 	bool by_signal = ret == -EINTR || ret == -ERESTARTSYS;
@@ -152,11 +207,11 @@ long recv_held(struct regs *r, struct fdesc *e, long flags)
 		return when_enough(&c, A3(r));
 	}
 	if (flags & MSG_PEEK || (r->rax == __NR_recvfrom && A5(r)))
-		return shim_may_block(r);
+		return sock_may_block(r, DirRead);
 	size_t room = A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT;
 	struct iovcopy iov = { .small = { { A2(r), room } }, .n = 1 };
 	iov.v = iov.small;
-	return receive_all((int)A1(r), &iov, room, flags, 0);
+	return receive_all(r, e, &iov, room, flags, 0);
 }
 
 /* readv or recvmsg: the list is the program's, and h what a call of recvmsg is to be told. */
@@ -166,7 +221,7 @@ static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintpt
 	struct iocall c;
 	long total = iov_copy(&iov, h->iov, h->iovlen);
 	if (total <= 0)
-		return shim_may_block(r); /* the kernel says which error */
+		return sock_may_block(r, DirRead); /* the kernel says which error */
 	long ret;
 	if (!(flags & MSG_WAITALL) && is_tcp((int)A1(r))) {
 		io_begin(&c, r, e, DirRead);
@@ -175,9 +230,9 @@ static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintpt
 		c.a[2] = flags | MSG_DONTWAIT;
 		ret = when_enough(&c, (size_t)total);
 	} else if (flags & MSG_PEEK || h->name || h->controllen) {
-		ret = shim_may_block(r);
+		ret = sock_may_block(r, DirRead);
 	} else {
-		ret = receive_all((int)A1(r), &iov, (size_t)total, flags, umsg);
+		ret = receive_all(r, e, &iov, (size_t)total, flags, umsg);
 	}
 	iov_free(&iov);
 	return ret;
@@ -192,5 +247,5 @@ long readv_held(struct regs *r, struct fdesc *e)
 long recvmsg_held(struct regs *r, struct fdesc *e, long flags)
 {
 	struct kmsghdr h;
-	return user_read(&h, A2(r), sizeof(h)) ? shim_may_block(r) : scattered(r, e, &h, A2(r), flags);
+	return user_read(&h, A2(r), sizeof(h)) ? sock_may_block(r, DirRead) : scattered(r, e, &h, A2(r), flags);
 }

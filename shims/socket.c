@@ -113,7 +113,7 @@ long shim_recvfrom(struct regs *r)
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (unlikely(!e || flags & HARDLY_WAITS))
-		return shim_may_block(r);
+		return sock_may_block(r, DirRead);
 	/* Peeking until so much is there: no event tells when, short of trying at each one. */
 	if (unlikely((flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL)))
 		return recv_held(r, e, flags);
@@ -128,11 +128,11 @@ long shim_recvmsg(struct regs *r)
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (unlikely(!e || flags & HARDLY_WAITS))
-		return shim_may_block(r);
+		return sock_may_block(r, DirRead);
 	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
 	enum fdkind k = fd_kind(e, (int)A1(r));
 	if (unlikely(flags & MSG_WAITALL || k == KindLowat))
-		return k == KindTCP || k == KindStream || k == KindLowat ? recvmsg_held(r, e, flags) : shim_may_block(r);
+		return k == KindTCP || k == KindStream || k == KindLowat ? recvmsg_held(r, e, flags) : sock_may_block(r, DirRead);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
 	c.sock = true;
@@ -152,7 +152,7 @@ long shim_recvmmsg(struct regs *r)
 	if (flags & MSG_DONTWAIT)
 		return shim_raw(r);
 	if (unlikely(!e || flags & (MSG_WAITALL | HARDLY_WAITS) || fd_kind(e, (int)A1(r)) == KindLowat))
-		return shim_may_block(r);
+		return sock_may_block(r, DirRead);
 	if (ns >= 0)
 		deadline = deadline_after(ns);
 	io_begin(&c, r, e, DirRead);
@@ -239,7 +239,7 @@ static __attribute__((noinline)) long send_message_wait(struct regs *r, struct f
 {
 	struct iocall c;
 	if (k == KindUnixMsg)
-		return shim_blocks_long(r);
+		return sock_blocks_long(r, DirWrite);
 	io_begin(&c, r, e, DirWrite);
 	if (c.nr == __NR_write)
 		c.a[4] = c.a[5] = 0;
@@ -326,7 +326,7 @@ static long sendmsg_any(struct regs *r, struct fdesc *e, enum fdkind k, struct k
 		if (k != KindUnixMsg)
 			return io_loop(&c);
 		long ret = io_try(&c);
-		return ret == -EAGAIN ? shim_blocks_long(r) : ret;
+		return ret == -EAGAIN ? sock_blocks_long(r, DirWrite) : ret;
 	}
 	long total = iov_copy(&iov, h->iov, h->iovlen);
 	if (total < 0)
@@ -387,7 +387,7 @@ long shim_sendmmsg(struct regs *r)
 	enum fdkind k = fd_kind(e, (int)A1(r));
 	/* A stream may take a message in part, which only the blocking form completes. */
 	if (k == KindTCP || k == KindStream || k == KindLowat)
-		return shim_may_block(r);
+		return sock_may_block(r, DirWrite);
 	struct iocall c;
 	long done = 0, ret;
 	io_begin(&c, r, e, DirWrite);
