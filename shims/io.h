@@ -122,6 +122,8 @@ _Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
 long sock_may_block(struct regs *r, enum iodir dir);
 long sock_blocks_long(struct regs *r, enum iodir dir);
 long sock_interrupted(int fd, enum iodir dir);
+bool sock_is_broken(int fd);
+bool sock_is_read(int fd); /* nothing is there */
 
 /* recvfrom and sendto, or read and write, on a socket of kind k: -ENOTSOCK if it is none after all. */
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags);

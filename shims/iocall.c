@@ -11,7 +11,12 @@
 #include <linux/fcntl.h>
 #include <linux/poll.h>
 #include <linux/socket.h>
+#include <asm/ioctls.h>
 #include <asm/socket.h>
+#include <linux/in.h>
+
+#define TCP_INFO 11 /* linux/tcp.h does not go with linux/socket.h here */
+#define STATE_CLOSE 7
 
 void io_begin(struct iocall *c, struct regs *r, struct fdesc *e, enum iodir dir)
 {
@@ -62,6 +67,24 @@ long sock_may_block(struct regs *r, enum iodir dir)
 long sock_blocks_long(struct regs *r, enum iodir dir)
 {
 	return interrupted(r, dir, shim_blocks_long(r));
+}
+
+/* TCP reports an error once, and natively not to a call that has got or sent something: so it is not tried again then. Errors that
+ * are not its end, such as what is in the error queue, do not count. */
+bool sock_is_broken(int fd)
+{
+	struct pollfd p = { fd, 0, 0 };
+	uint8_t state = 0; /* the first field of struct tcp_info */
+	int len = sizeof(state);
+	if (kernel_poll(&p, 1) == 0 || !(p.revents & POLLERR))
+		return false;
+	return sys5(__NR_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &len) == 0 && state == STATE_CLOSE;
+}
+
+bool sock_is_read(int fd)
+{
+	int there = 0;
+	return sys3(__NR_ioctl, fd, FIONREAD, &there) != 0 || there <= 0;
 }
 
 /* 0: the call may wait; *timeout > 0: no longer than that. Else -errno. */

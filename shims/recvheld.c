@@ -86,14 +86,6 @@ static long receive(struct g *g, int fd, const void *msg, long flags)
 	return ret == -EINTR ? sock_interrupted(fd, DirRead) : ret;
 }
 
-/* Does the next try of a call that has got something concern it? */
-static bool more_may_come(int fd)
-{
-	struct pollfd p = { fd, 0, 0 };
-	int there = 0;
-	return !is_tcp(fd) || kernel_poll(&p, 1) == 0 || (sys3(__NR_ioctl, fd, FIONREAD, &there) == 0 && there > 0);
-}
-
 /* With the socket's timeout; umsg as below. */
 static long receive_until(struct regs *r, struct fdesc *e, const struct iovcopy *iov, size_t want, long flags, uintptr_t umsg)
 {
@@ -101,17 +93,19 @@ static long receive_until(struct regs *r, struct fdesc *e, const struct iovcopy 
 	struct kiovec *v = iov->v;
 	size_t n = iov->n, done = 0;
 	struct iocall c;
-	long ret;
+	long ret = 0;
 	io_begin(&c, r, e, DirRead);
 	c.nr = __NR_recvmsg;
 	c.a[1] = umsg ? (long)umsg : (long)&h;
 	c.a[2] = (flags & ~(long)MSG_WAITALL) | MSG_DONTWAIT;
 	c.sock = true;
 	for (;;) {
+		if (done && sock_is_broken((int)c.a[0]) && sock_is_read((int)c.a[0]))
+			break;
 		ret = io_try(&c);
 		if (ret == -EAGAIN) {
 			ret = io_wait(&c);
-			if (ret == IO_RETRY && (!done || more_may_come((int)c.a[0])))
+			if (ret == IO_RETRY)
 				continue;
 			if (ret == IO_HANDOFF) {
 				c.a[2] = flags;

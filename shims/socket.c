@@ -8,7 +8,8 @@
  * data was ever reported, whose edge may be over although there is something to read. Not so on AF_UNIX, where a read
  * also stops short where ancillary data begins.
  *
- * A send on a stream goes on until all is sent. SIGPIPE is only raised if nothing was sent, as in the kernel.
+ * A send on a stream goes on until all is sent, or, as a receive with MSG_WAITALL, until an error, which the next call is to
+ * be told. SIGPIPE is only raised if nothing was sent, as in the kernel.
  * A message send on AF_UNIX that finds the peer's queue full is handed off: the peer makes room without an event here,
  * unless the sockets are connected.
  */
@@ -35,7 +36,7 @@ static inline void note_drained(struct fdesc *e, enum fdkind k, long flags, uint
 /* --- receiving --- */
 
 /* MSG_WAITALL on a stream: goes on until the buffer is full; the first part is there if ret > 0. */
-static long recv_all(struct iocall *c, long ret)
+static long recv_all(struct iocall *c, bool tcp, long ret)
 {
 	long done = 0, wanted = c->a[2];
 	for (;;) {
@@ -55,6 +56,8 @@ static long recv_all(struct iocall *c, long ret)
 			c->a[2] -= ret;
 			c->a[4] = c->a[5] = 0;
 		}
+		if (done && tcp && sock_is_broken((int)c->a[0]) && sock_is_read((int)c->a[0]))
+			break;
 		ret = io_try(c);
 		if (ret == -EAGAIN)
 			ret = io_wait(c);
@@ -78,7 +81,7 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 	if (ret == -EAGAIN)
 		ret = io_wait(&c);
 	if (flags & MSG_WAITALL && (k == KindTCP || k == KindStream))
-		return recv_all(&c, ret);
+		return recv_all(&c, k == KindTCP, ret);
 	if (ret != IO_RETRY)
 		return io_end(&c, ret);
 	ret = io_loop(&c);
@@ -227,6 +230,8 @@ static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e,
 		} else {
 			break;
 		}
+		if (done && sock_is_broken((int)c.a[0]))
+			break;
 		ret = io_try(&c);
 	}
 	if (c.waited)
@@ -285,6 +290,8 @@ static long sendmsg_stream(struct iocall *c, struct kmsghdr *h, struct iovcopy *
 	long done = 0;
 	struct kiovec *v = iov->v;
 	for (;;) {
+		if (done && sock_is_broken((int)c->a[0]))
+			return done;
 		long ret = io_try(c);
 		if (ret == -EAGAIN) {
 			ret = io_wait(c);
