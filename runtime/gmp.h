@@ -219,7 +219,7 @@ struct timerheap {
 	_Atomic int64_t first; /* when of slot[0], 0 if none; read without the lock */
 };
 
-enum { LookNetwork = 1, LookSignals = 2, LookSlice = 4 };
+enum { LookNetwork = 1, LookSignals = 2 };
 
 struct p {
 	int id;
@@ -235,7 +235,7 @@ struct p {
 	uint64_t sysmon_nspun;
 	bool sysmon_waits, sysmon_preempted, sysmon_asked; /* asked: the G that ran at the last look, to give way */
 	uint32_t sysmon_inarow; /* slices that were used up, without a voluntary switch between */
-	uint64_t sysmon_nswitch;
+	uint64_t sysmon_nswitch, sysmon_nturns;
 
 	_Atomic uint32_t runqhead __attribute__((aligned(64))); /* consumers, also thieves */
 	_Atomic uint32_t runqtail;				 /* owner only */
@@ -249,7 +249,8 @@ struct p {
 	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
 	struct g *gaveup; /* has just given this P away; owner only */
 	_Atomic uint32_t outside; /* Look…: what its M is to look at although there are G's to run */
-	uint64_t poll_ticks; /* arch_cputicks(): from then on it polls between two that hand off to each other; owner only */
+	uint64_t look_ticks; /* arch_cputicks(): when to look between two that hand off to each other; owner only, so the next two */
+	uint64_t turn_ticks, turn_nswitch; /* arch_cputicks() and nswitch when their turn began; 0: it begins */
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */
 
 	/* counters; owner writes, anyone reads */
@@ -258,6 +259,7 @@ struct p {
 	uint64_t yield_ticks, spun_ticks; /* arch_cputicks() at the last yield; between yields since the kernel was told */
 	uint64_t looked_ticks; /* when a yield last looked at the netpoller */
 	uint64_t nspun; /* G's that were found spinning and gave their P away */
+	uint64_t nturns; /* slices of G's that hand off to each other which were over */
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */
 	uint64_t idle_ticks, idle_since; /* on the idle list: in all but for now; since when, 0: is not */
 	uint32_t latency[LATENCY_BUCKETS];

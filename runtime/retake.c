@@ -1,7 +1,8 @@
 /* retake.c - sysmon's look at each P: is its G's slice over, does that spin, does a system call hold the P up?
  *
  * A slice is 10 ms, if others wait; up to 30 ms where a few G's use up slice after slice. A G that was woken, or whose sleep is
- * over, need not wait for that but for 2 ms; and threads that spin for each other get 2.5 ms. The P of an M in a system call is
+ * over, need not wait for that but for 2 ms; and threads that spin for each other get 2.5 ms. Those that hand off to each other
+ * see to their turns themselves (find.c): who runs at a look has handed off before it is asked. The P of an M in a system call is
  * taken away at the second look, 20 µs later at the earliest, or after 10 ms if nobody needs it. G's that wait in the queue of a P
  * whose running G goes on get another M (ready.c left that to us).
  */
@@ -102,22 +103,6 @@ static bool must_give_way(struct p *pp, bool computes, int64_t now)
 	return false;
 }
 
-/* G's that hand off to each other inherit one slice, and so keep the P from the others, by whom it would not be noticed: none of
- * them runs for long. One that was woken, or whose sleep is over, need not wait for the end of that slice either. */
-static bool passed_by(struct p *pp, int64_t now)
-{
-	if (now - pp->sysmon_schedwhen < WAKE_SLICE)
-		return false;
-	struct g *g = ring_first(pp);
-	return g ? !load_rlx(&g->preempt) : woken_globally();
-}
-
-/* To be asked for more than the G that runs now: it will have handed off before it is asked. No kick: they switch all the time. */
-static void end_inherited_slice(struct p *pp)
-{
-	atomic_fetch_or(&pp->outside, LookSlice);
-}
-
 /* Asks the G that runs on pp to give it away. One that is in a short system call, as one that makes many mostly is when we
  * look, does so when it comes back: no need to interrupt it. */
 bool preempt_one(struct p *pp)
@@ -194,11 +179,11 @@ static bool look_running(struct p *pp, int64_t now)
 	pp->sysmon_nswitch = nswitch;
 	if (pp->sysmon_schedtick != tick)
 		new_slice(pp, tick, now);
-	if (slice_over(pp, now)) {
-		if (hand_off) {
-			end_inherited_slice(pp);
-			soon |= netpoll_waiters();
-		}
+	if (pp->nturns != pp->sysmon_nturns) {
+		pp->sysmon_nturns = pp->nturns;
+		soon |= netpoll_waiters(); /* it is to be known whether what runs now computes */
+	}
+	if (!hand_off && slice_over(pp, now)) {
 		ask(pp, now);
 		pp->sysmon_inarow += !pp->sysmon_preempted;
 		pp->sysmon_preempted = true;
@@ -206,8 +191,6 @@ static bool look_running(struct p *pp, int64_t now)
 		pp->sysmon_looknext = now + LOOK_AFTER;
 	} else if (must_give_way(pp, !hand_off, now)) {
 		ask(pp, now);
-	} else if (hand_off && passed_by(pp, now)) {
-		end_inherited_slice(pp);
 	} else {
 		look_whether_it_spins(pp, now);
 	}

@@ -155,6 +155,7 @@ struct g *globrunq_get_locked(struct p *pp, uint32_t max)
 			runq_put(pp, gqueue_pop(&sched.runq), false);
 	}
 	pp->nglobal++;
+	pp->turn_ticks = 0;
 	publish_size();
 	return first;
 }

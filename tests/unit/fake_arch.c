@@ -401,3 +401,9 @@ int arch_user_copy(void *dst, const void *src, size_t n)
 	__builtin_memcpy(dst, src, n);
 	return 0;
 }
+
+/* 0 is no time. */
+uint64_t fake_cputicks(void)
+{
+	return 1 + (uint64_t)fake.now * FAKE_TICKS_PER_USEC / NSEC_PER_USEC;
+}

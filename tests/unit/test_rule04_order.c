@@ -91,29 +91,12 @@ START_TEST(who_slept_for_long_is_next)
 }
 END_TEST
 
-/* Whose slice is over is the one that hands off, not the sleeper that goes before it. */
-START_TEST(a_slice_that_is_over_is_not_the_sleepers)
-{
-	fake_start(1);
-	struct g *next = unit_runnable(), *local = unit_runnable();
-	store_rlx(&allp[0].schedtick, 1);
-	struct g *slept = sleeper(1 << 22, fake.now + 10);
-	runq_put(&allp[0], local, false);
-	runq_put(&allp[0], next, true);
-	atomic_fetch_or(&allp[0].outside, LookSlice);
-	fake.now += MSEC;
-	ck_assert_ptr_eq(unit_take(), local);
-	ck_assert_ptr_eq(unit_take(), slept);
-	ck_assert_ptr_eq(unit_take(), next);
-}
-END_TEST
-
 /* The local queue is not empty where two hand off to each other, but one of them runs next: now and then it polls first. */
 static void poll_is_due(bool yes)
 {
 	struct m *m = getm();
 	m->ticks = arch_cputicks();
-	allp[0].poll_ticks = yes ? m->ticks - 1 : m->ticks;
+	allp[0].look_ticks = yes ? m->ticks - 1 : m->ticks;
 }
 
 START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
@@ -126,7 +109,7 @@ START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
 	poll_is_due(true);
 	ck_assert_ptr_eq(unit_take(), net);
 	ck_assert_uint_eq(load_rlx(&net->status), Grunnable);
-	ck_assert_uint_gt(allp[0].poll_ticks, getm()->ticks);
+	ck_assert_uint_gt(allp[0].look_ticks, getm()->ticks);
 	ck_assert_ptr_eq(unit_take(), next);
 	ck_assert_ptr_eq(unit_take(), local);
 	ck_assert_int_eq(fake.net_polls, 1);
@@ -470,7 +453,7 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others,
-	  expired_timers_are_local_work, who_slept_for_long_is_next, a_slice_that_is_over_is_not_the_sleepers,
+	  expired_timers_are_local_work, who_slept_for_long_is_next,
 	  who_waited_for_an_event_runs_between_two_that_hand_off, not_between_any_two, several_go_before_those_that_hand_off,
 	  who_is_woken_goes_before_who_computes, but_not_for_ever, nor_do_they_keep_out_who_is_woken,
 	  at_the_61st_tick_each_has_its_turn, who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
