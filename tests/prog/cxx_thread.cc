@@ -81,7 +81,7 @@ static void futures()
     long sum = 0;
     for (auto &f : results)
         sum += f.get();
-    auto slow = std::async(std::launch::async, [] { sleep_ms(20); });
+    auto slow = std::async(std::launch::async, [] { sleep_ms(300); });
     CHECK(slow.wait_for(std::chrono::milliseconds(1)) == std::future_status::timeout);
     slow.get();
 
