@@ -23,10 +23,10 @@ static long accept_any(struct regs *r, long flags)
 	int fd = (int)A1(r);
 	struct fdesc *e = fdesc_get(fd);
 	if (unlikely(!e || fd_nonblocking(e)))
-		return sock_may_block(r, DirWrite);
+		return sock_may_block(r, DirRead);
 	enum fdkind k = fd_kind(e, fd);
 	if (unlikely(!kind_is_socket(k)))
-		return sock_may_block(r, DirWrite);
+		return sock_may_block(r, DirRead);
 	struct iocall c;
 	io_begin(&c, r, e, DirRead);
 	c.sock = c.accepts = true;
@@ -53,7 +53,7 @@ long shim_accept4(struct regs *r)
 {
 	int flags = (int)A4(r);
 	if (unlikely(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))) /* an error at once, also if nobody is there */
-		return sock_may_block(r, DirWrite);
+		return sock_may_block(r, DirRead);
 	return accept_any(r, flags);
 }
 

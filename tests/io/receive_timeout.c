@@ -1,5 +1,5 @@
-/* receive_timeout.c: a signal with SA_RESTART ends a call that waits for so much on a socket with a timeout, in spite of that flag,
- * and one for another thread neither ends nor prolongs it. */
+/* receive_timeout.c: a signal with SA_RESTART ends a call that waits for so much on a socket with a timeout, or accepts there, in spite
+ * of that flag, and one for another thread neither ends nor prolongs it. */
 #include "iotest.h"
 #include <sys/wait.h>
 
@@ -74,6 +74,32 @@ static void own_signal(int tcp, enum call call, size_t part)
     close(fds[0]), close(fds[1]);
 }
 
+static void *accepts(void *arg)
+{
+    int conn = accept(*(int *)arg, NULL, NULL);
+    return conn < 0 ? strerror(errno) : "?";
+}
+
+/* It was non-blocking until another process changed that. */
+static void accept_ended(void)
+{
+    struct sockaddr_in a;
+    struct timeval tv = {5, 0};
+    int l = listen_tcp(&a, 8), status;
+    CHECK(setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+    CHECK(fcntl(l, F_SETFL, O_RDWR | O_NONBLOCK) == 0);
+    printf("accept: %s, ", (char *)join(start(accepts, &l)));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(fcntl(l, F_SETFL, O_RDWR));
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    pthread_t t = start(accepts, &l);
+    all_settle();
+    CHECK(pthread_kill(t, SIGUSR1) == 0);
+    printf("%s\n", (char *)join(t));
+    close(l);
+}
+
 static void *takes_signals(void *arg)
 {
     CHECK(pthread_sigmask(SIG_UNBLOCK, arg, NULL) == 0);
@@ -126,6 +152,7 @@ int main(void)
             for (size_t part = 0; part <= PART; part += PART)
                 if (call != Peek_all || tcp)
                     own_signal(tcp, call, part);
+    accept_ended();
     for (size_t part = 0; part <= PART; part += PART) {
         pid[n++] = signal_for_another(0, Read, part);
         pid[n++] = signal_for_another(0, Readv, part);
