@@ -198,7 +198,8 @@ long shim_recvmmsg(struct regs *r)
 /* --- sending --- */
 
 /* The rest of a stream send from a buffer; ret is what the first try gave. */
-static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e, long flags, uint32_t seen, long ret)
+static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e, enum fdkind k, long flags, uint32_t seen,
+						long ret)
 {
 	struct iocall c;
 	long done = 0, total = (long)A3(r);
@@ -230,7 +231,7 @@ static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e,
 		} else {
 			break;
 		}
-		if (done && sock_is_broken((int)c.a[0]))
+		if (done && k != KindStream && sock_is_broken((int)c.a[0]))
 			break;
 		ret = io_try(&c);
 	}
@@ -265,7 +266,7 @@ long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 	long ret = sys6(__NR_sendto, (int)A1(r), (long)A2(r), (long)A3(r), flags | MSG_DONTWAIT, call ? (long)A5(r) : 0,
 			call ? (long)A6(r) : 0);
 	if (stream && (ret == -EAGAIN || (ret > 0 && ret < (long)A3(r))))
-		return send_rest(r, e, flags, seen, ret);
+		return send_rest(r, e, k, flags, seen, ret);
 	if (!stream && ret == -EAGAIN)
 		return send_message_wait(r, e, k, flags, seen);
 	return ret;
@@ -285,12 +286,12 @@ long shim_sendto(struct regs *r)
 
 /* Sends what h describes on a stream until all is sent. first: the message as the program gave it (with ancillary data),
  * or 0; its result is ret. */
-static long sendmsg_stream(struct iocall *c, struct kmsghdr *h, struct iovcopy *iov, long total, long flags)
+static long sendmsg_stream(struct iocall *c, enum fdkind k, struct kmsghdr *h, struct iovcopy *iov, long total, long flags)
 {
 	long done = 0;
 	struct kiovec *v = iov->v;
 	for (;;) {
-		if (done && sock_is_broken((int)c->a[0]))
+		if (done && k != KindStream && sock_is_broken((int)c->a[0]))
 			return done;
 		long ret = io_try(c);
 		if (ret == -EAGAIN) {
@@ -340,7 +341,7 @@ static long sendmsg_any(struct regs *r, struct fdesc *e, enum fdkind k, struct k
 		return shim_may_block(r); /* the kernel says which error */
 	if (!umsg)
 		h->iov = (uintptr_t)iov.v;
-	long ret = sendmsg_stream(&c, h, &iov, total, flags);
+	long ret = sendmsg_stream(&c, k, h, &iov, total, flags);
 	if (c.waited)
 		iowait_end(&c.w);
 	iov_free(&iov);
