@@ -34,6 +34,8 @@ long shim_io_uring_register(struct regs *r)
 }
 
 #define ENTER_GETEVENTS (1u << 0)
+#define ENTER_SQ_WAKEUP (1u << 1)
+#define ENTER_SQ_WAIT (1u << 2)
 #define ENTER_EXT_ARG (1u << 3)
 #define ENTER_ABS_TIMER (1u << 5)
 #define ENTER_EXT_ARG_REG (1u << 6)
@@ -54,13 +56,10 @@ static int64_t wait_of(const struct regs *r, struct getevents_arg *arg)
 	return ns;
 }
 
-/* Without a wait for completions it only submits. */
-long shim_io_uring_enter(struct regs *r)
+static long wait_for_completions(struct regs *r)
 {
 	struct getevents_arg arg;
 	int64_t left[2];
-	if (!(A4(r) & ENTER_GETEVENTS) || !A3(r))
-		return shim_may_block_nohand(r);
 	int64_t ns = wait_of(r, &arg);
 	if (ns < 0)
 		return shim_blocks_long_nohand(r);
@@ -68,4 +67,25 @@ long shim_io_uring_enter(struct regs *r)
 	const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)&arg, (long)A6(r) };
 	long ret = blocking_syscall_until(getg(), __NR_io_uring_enter, a, left, deadline_after(ns));
 	return ret == -EINTR ? -ERESTARTNOHAND : ret;
+}
+
+/* Without a wait for completions it only submits. One that submits and waits says that it has submitted also if a signal has ended the
+ * wait, and this may have been one for another G: so it is made in two calls, as the kernel makes it one after the other. */
+long shim_io_uring_enter(struct regs *r)
+{
+	if (!(A4(r) & ENTER_GETEVENTS) || !A3(r))
+		return shim_may_block_nohand(r);
+	if (!(uint32_t)A2(r))
+		return wait_for_completions(r);
+	struct regs now = *r;
+	now.rdx = now.r8 = now.r9 = 0;
+	now.r10 = A4(r) & ~(uint64_t)(ENTER_GETEVENTS | ENTER_EXT_ARG | ENTER_ABS_TIMER | ENTER_EXT_ARG_REG);
+	long submitted = shim_may_block_nohand(&now);
+	if (submitted != (long)(uint32_t)A2(r))
+		return submitted;
+	now = *r;
+	now.rsi = 0;
+	now.r10 = A4(r) & ~(uint64_t)(ENTER_SQ_WAKEUP | ENTER_SQ_WAIT);
+	wait_for_completions(&now);
+	return submitted;
 }

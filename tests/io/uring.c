@@ -1,9 +1,11 @@
 /* uring.c: io_uring by its system calls: threads that read files through rings of their own, of the plain kind and of the
- * kinds that belong to one thread, while others keep the scheduler busy; a ring made disabled and enabled by its user. */
+ * kinds that belong to one thread, while others keep the scheduler busy; a ring made disabled and enabled by its user. Who submits and
+ * waits in one call has what was waited for, whatever signals other threads get. */
 #include "iotest.h"
 #include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define ENTRIES 8
 #define ROUNDS 40
@@ -122,12 +124,81 @@ static void make_file(void)
     close(fd);
 }
 
+static void handler(int sig)
+{
+    (void)sig;
+}
+
+static void *takes_signals(void *arg)
+{
+    CHECK(pthread_sigmask(SIG_UNBLOCK, arg, NULL) == 0);
+    while (!stop)
+        pause();
+    return NULL;
+}
+
+/* The first thread of a process of its own, where the kernel looks first for somebody to interrupt. */
+static void waits(unsigned times, int until)
+{
+    static struct ring r;
+    struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    sigset_t usr;
+    pid_t self = getpid();
+    sigemptyset(&usr);
+    sigaddset(&usr, SIGUSR1);
+    CHECK(sigaction(SIGUSR1, &sa, NULL) == 0 && sigprocmask(SIG_BLOCK, &usr, NULL) == 0);
+    CHECK(ring_open(&r, 0) == 0);
+    start(takes_signals, &usr);
+    pid_t sender = fork();
+    if (sender == 0)
+        for (;;) {
+            usleep(5000);
+            if (getppid() != self || kill(self, SIGUSR1) != 0)
+                _exit(0);
+        }
+    for (unsigned i = 0; i < times; i++) {
+        struct __kernel_timespec wait = { 0, 50 * NSEC_PER_MSEC }, limit = { 60, 0 };
+        struct io_uring_getevents_arg arg = { .ts = (unsigned long)&limit };
+        unsigned tail = *word(&r, r.p.sq_off.tail), at = tail & *word(&r, r.p.sq_off.ring_mask);
+        r.sqe[at] = (struct io_uring_sqe){ .opcode = IORING_OP_TIMEOUT, .fd = -1, .addr = (unsigned long)&wait, .len = 1 };
+        word(&r, r.p.sq_off.array)[at] = at;
+        __atomic_store_n(word(&r, r.p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
+        long n = until ? syscall(SYS_io_uring_enter, r.fd, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof arg) :
+                         syscall(SYS_io_uring_enter, r.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        CHECK(n == 1);
+        CHECK(__atomic_load_n(word(&r, r.p.cq_off.tail), __ATOMIC_ACQUIRE) == i + 1);
+        __atomic_store_n(word(&r, r.p.cq_off.head), i + 1, __ATOMIC_RELEASE);
+    }
+    CHECK(kill(sender, SIGKILL) == 0);
+    exit(0);
+}
+
+static void signals_for_another(void)
+{
+    pid_t pid[8];
+    int status;
+    for (int i = 0; i < 8; i++) {
+        pid[i] = fork();
+        CHECK(pid[i] >= 0);
+        if (pid[i] == 0)
+            waits(10, i & 1);
+    }
+    for (int i = 0; i < 8; i++)
+        CHECK(waitpid(pid[i], &status, 0) == pid[i] && status == 0);
+    printf("submits and waits: done\n");
+}
+
 int main(void)
 {
     static const unsigned kinds[] = { 0, IORING_SETUP_COOP_TASKRUN, IORING_SETUP_SINGLE_ISSUER,
                                       IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
                                       IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_R_DISABLED };
+    struct ring probed;
     make_file();
+    if (ring_open(&probed, 0) == 0) {
+        close(probed.fd);
+        signals_for_another();
+    }
     pthread_t busy = start(yielder, NULL);
     for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct ring probe;
