@@ -87,10 +87,16 @@ static bool ring_is_empty(const struct p *pp)
 }
 
 /* G's that hand off to each other go on in one slice, so nobody else comes to this P, and whom sysmon would ask to give way has
- * handed off before. They have a turn of 10 ms beside G's that compute, of 2 ms beside those that were woken, less than 10 also
- * where many wait. It began when the last turn was over or the last G of the global queue was (a sleeper does not end it). */
+ * handed off before. They have a turn of 10 ms beside G's that compute, less where many wait. It began when the last turn was over or the last G of the
+ * global queue was (a sleeper does not end it). Beside those that were woken it is 2 ms in which none but they ran: where the
+ * ring's G's run between, as those of a pool do that each wake the same one when they are done, they keep nobody out. */
 static bool turn_is_over(struct m *m, struct p *pp)
 {
+	uint32_t tick = load_rlx(&pp->schedtick);
+	if (pp->chain_tick != tick || !pp->turn_ticks) {
+		pp->chain_tick = tick;
+		pp->chain_ticks = m->ticks;
+	}
 	if (!pp->turn_ticks) {
 		pp->turn_ticks = m->ticks;
 		pp->turn_nswitch = pp->nswitch;
@@ -99,13 +105,16 @@ static bool turn_is_over(struct m *m, struct p *pp)
 	uint64_t ran = m->ticks - pp->turn_ticks;
 	if (ran < TICKS_LEAST || pp->nswitch - pp->turn_nswitch < HAND_OFFS)
 		return false;
+	bool ring = !ring_is_empty(pp), without_break = m->ticks - pp->chain_ticks >= TICKS_LEAST;
+	if (ring && without_break)
+		return true;
 	uint64_t n = load_rlx(&sched.runqsize), procs = (uint64_t)sched.nprocs;
-	if (!ring_is_empty(pp) || n == 0)
-		return !ring_is_empty(pp);
+	if (n == 0)
+		return false;
 	lock(&sched.lock);
 	bool woken = sched.runq.n != 0;
 	unlock(&sched.lock);
-	return woken || ran >= TICKS_SLICE || ran >= TICKS_ROUND * procs / (n + procs);
+	return (woken && without_break) || ran >= TICKS_SLICE || ran >= TICKS_ROUND * procs / (n + procs);
 }
 
 /* Who would be next queues with those that used up a slice. So what is left in the ring was woken, and goes first, but not for

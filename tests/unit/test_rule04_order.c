@@ -116,6 +116,28 @@ START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
 }
 END_TEST
 
+/* Each of a pool's wakes the same one when it is done, and the next of the ring runs: that one hands off to nobody for long. */
+START_TEST(who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice)
+{
+	fake_start(1);
+	for (int i = 0; i < 40; i++) {
+		struct g *worker = unit_runnable(), *later = unit_runnable(), *next = unit_runnable();
+		runq_put(&allp[0], worker, false);
+		runq_put(&allp[0], later, false);
+		runq_put(&allp[0], next, true);
+		poll_is_due(true);
+		ck_assert_ptr_eq(unit_take(), next);
+		ck_assert_uint_eq(load_rlx(&next->preempt), 0);
+		ck_assert_ptr_eq(unit_take(), worker);
+		ck_assert_ptr_eq(unit_take(), later);
+		store_rlx(&allp[0].schedtick, load_rlx(&allp[0].schedtick) + 2); /* as execute does */
+		allp[0].nswitch += 3;
+		fake.now += 200 * USEC;
+	}
+	ck_assert_uint_eq(allp[0].nturns, 0);
+}
+END_TEST
+
 START_TEST(not_between_any_two)
 {
 	fake_start(1);
@@ -454,7 +476,8 @@ END_TEST
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others,
 	  expired_timers_are_local_work, who_slept_for_long_is_next,
-	  who_waited_for_an_event_runs_between_two_that_hand_off, not_between_any_two, several_go_before_those_that_hand_off,
+	  who_waited_for_an_event_runs_between_two_that_hand_off,
+	  who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice, not_between_any_two, several_go_before_those_that_hand_off,
 	  who_is_woken_goes_before_who_computes, but_not_for_ever, nor_do_they_keep_out_who_is_woken,
 	  at_the_61st_tick_each_has_its_turn, who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
