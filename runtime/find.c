@@ -11,7 +11,6 @@
 #include "tracebuf.h"
 
 /* In ticks of 2 to 3 GHz: */
-#define TICKS_UNPOLLED (1 << 19) /* some 0.2 ms */
 #define TICKS_LEAST (1 << 22)	 /* 1.4 to 2 ms */
 #define TICKS_SLICE (6 * TICKS_LEAST)
 #define TICKS_ROUND (6 * (uint64_t)TICKS_SLICE) /* in which all have a turn, if they are not too many */
@@ -87,39 +86,53 @@ static bool ring_is_empty(const struct p *pp)
 }
 
 /* G's that hand off to each other go on in one slice, so nobody else comes to this P, and whom sysmon would ask to give way has
- * handed off before. They have a turn of 10 ms beside G's that compute, less where many wait. It began when the last turn was over or the last G of the
- * global queue was (a sleeper does not end it). Beside those that were woken it is 2 ms in which none but they ran: where the
- * ring's G's run between, as those of a pool do that each wake the same one when they are done, they keep nobody out. */
-static bool turn_is_over(struct m *m, struct p *pp)
+ * handed off before. Their turn is over after 2 ms beside G's that were woken, if none but they ran: where the ring's G's run
+ * between, as those of a pool do that each wake the same one when they are done, they keep nobody out. */
+static bool keeps_out_woken(const struct m *m, struct p *pp)
 {
-	uint32_t tick = load_rlx(&pp->schedtick);
-	if (pp->chain_tick != tick || !pp->turn_ticks) {
-		pp->chain_tick = tick;
-		pp->chain_ticks = m->ticks;
-	}
-	if (!pp->turn_ticks) {
-		pp->turn_ticks = m->ticks;
-		pp->turn_nswitch = pp->nswitch;
+	if (m->ticks - pp->chain_ticks < TICKS_LEAST)
 		return false;
-	}
-	uint64_t ran = m->ticks - pp->turn_ticks;
-	if (ran < TICKS_LEAST || pp->nswitch - pp->turn_nswitch < HAND_OFFS)
-		return false;
-	bool ring = !ring_is_empty(pp), without_break = m->ticks - pp->chain_ticks >= TICKS_LEAST;
-	if (ring && without_break)
+	if (!ring_is_empty(pp))
 		return true;
-	uint64_t n = load_rlx(&sched.runqsize), procs = (uint64_t)sched.nprocs;
-	if (n == 0)
+	if (!load_rlx(&sched.runqsize))
 		return false;
 	lock(&sched.lock);
 	bool woken = sched.runq.n != 0;
 	unlock(&sched.lock);
-	return (woken && without_break) || ran >= TICKS_SLICE || ran >= TICKS_ROUND * procs / (n + procs);
+	return woken;
+}
+
+/* Beside G's that compute it is 10 ms, less where many wait, since the last turn was over or the last G of the global queue was:
+ * sleepers and the ring's G's do not end it. */
+static bool keeps_out_computing(const struct m *m, const struct p *pp)
+{
+	uint64_t ran = m->ticks - pp->turn_ticks, n = load_rlx(&sched.runqsize), procs = (uint64_t)sched.nprocs;
+	return n && (ran >= TICKS_SLICE || ran >= TICKS_ROUND * procs / (n + procs));
+}
+
+static void note_turn(const struct m *m, struct p *pp)
+{
+	uint32_t tick = load_rlx(&pp->schedtick);
+	if (!pp->turn_ticks) {
+		pp->turn_ticks = pp->chain_ticks = m->ticks;
+		pp->turn_nswitch = pp->nswitch;
+	} else if (pp->chain_tick != tick) {
+		pp->chain_ticks = m->ticks;
+	}
+	pp->chain_tick = tick;
+}
+
+/* The first of those that used up a slice has waited for one, and so have the others. */
+static bool computing_waited(void)
+{
+	const struct g *g = sched.usedup.head;
+	int64_t now = (int64_t)arch_cputicks();
+	return g && now - (int64_t)sched.usedup_ticks > TICKS_SLICE && now - (int64_t)g->ready_ticks > TICKS_SLICE;
 }
 
 /* Who would be next queues with those that used up a slice. So what is left in the ring was woken, and goes first, but not for
  * more than a slice. */
-static struct g *end_turn(struct m *m, struct p *pp, struct g *next)
+static struct g *end_turn(struct p *pp, struct g *next)
 {
 	struct g *g = NULL;
 	bool inherit;
@@ -130,18 +143,43 @@ static struct g *end_turn(struct m *m, struct p *pp, struct g *next)
 	store_rlx(&next->preempt, 1); /* as in gosched_m */
 	pp->gaveup = next;
 	lock(&sched.lock);
-	bool passed_over = sched.usedup.n && m->ticks - sched.usedup_ticks > TICKS_SLICE;
+	bool waited = computing_waited();
 	globrunq_put_locked(next);
 	if (ring_is_empty(pp))
 		g = globrunq_get_locked(pp, 0);
-	else if (passed_over)
+	else if (waited)
 		g = globrunq_get_locked(pp, 1); /* the ring may have no room for more */
 	unlock(&sched.lock);
 	if (load_rlx(&sched.npidle))
 		wakep();
-	else if (g && load_rlx(&g->preempt) && netpoll_waiters())
-		sysmon_nudge(); /* it is to watch for events now */
 	return g ? g : runq_get(pp, &inherit);
+}
+
+/* Who would be next does not belong to a chain that kept the P: it stays so. */
+static struct g *let_one_pass(struct p *pp)
+{
+	pp->nturns++;
+	lock(&sched.lock);
+	struct g *g = globrunq_get_locked(pp, 1);
+	unlock(&sched.lock);
+	return g;
+}
+
+static struct g *turn_over(struct m *m, struct p *pp, struct g *next)
+{
+	struct g *g;
+	note_turn(m, pp);
+	if (m->ticks - pp->turn_ticks < TICKS_LEAST || pp->nswitch - pp->turn_nswitch < HAND_OFFS)
+		return NULL;
+	if (keeps_out_woken(m, pp))
+		g = end_turn(pp, next);
+	else if (keeps_out_computing(m, pp))
+		g = m->ticks - pp->chain_ticks < TICKS_LEAST ? let_one_pass(pp) : end_turn(pp, next);
+	else
+		return NULL;
+	if (g && load_rlx(&g->preempt) && netpoll_waiters())
+		sysmon_nudge(); /* it is to watch for events now */
+	return g;
 }
 
 /* Somebody is about to be handed the P. Shall another have it, since a turn is over, or since an event came for who waited for it?
@@ -150,18 +188,19 @@ static __attribute__((noinline)) struct g *look_between(struct m *m, struct p *p
 {
 	struct gqueue q = { 0 };
 	struct g *next = load_rlx(&pp->runnext);
-	pp->look_ticks = m->ticks + TICKS_UNPOLLED;
+	pp->look_ticks = m->ticks;
 	if (!next)
 		return NULL;
 	if (netpoll_waiters() && load_acq(&sched.lastpoll) != 0)
 		netpoll(0, &q);
-	*inherit = !turn_is_over(m, pp);
-	if (!*inherit) {
+	struct g *g = turn_over(m, pp, next);
+	*inherit = !g;
+	if (g) {
 		ready_list(&q);
-		return end_turn(m, pp, next);
+		return g;
 	}
 	bool several = q.n > 1;
-	struct g *g = first_of(&q);
+	g = first_of(&q);
 	if (several && runq_take_next(pp, next))
 		runq_put(pp, next, false);
 	return g;
@@ -172,7 +211,7 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 	struct p *pp = m->p;
 	struct g *g;
 	/* First: a sleeper whose time has come is not to be taken for one that hands off. */
-	if (unlikely(m->ticks > pp->look_ticks) && (g = look_between(m, pp, inherit)))
+	if (unlikely(m->ticks && look_is_due(m, pp)) && (g = look_between(m, pp, inherit)))
 		return g;
 	*inherit = false;
 	if (unlikely(load_rlx(&pp->outside)))

@@ -249,8 +249,8 @@ struct p {
 	uint32_t npassed; /* how often in a row its own G's were preferred to the global queue's first, see runq.c; owner only */
 	struct g *gaveup; /* has just given this P away; owner only */
 	_Atomic uint32_t outside; /* Look…: what its M is to look at although there are G's to run */
-	uint64_t look_ticks; /* arch_cputicks(): when to look between two that hand off to each other; owner only, so the next three lines */
-	uint64_t turn_ticks, turn_nswitch; /* arch_cputicks() and nswitch when their turn began; 0: it begins */
+	uint64_t look_ticks; /* arch_cputicks() when it last looked between two that hand off to each other; owner only, to chain_tick */
+	uint64_t turn_ticks, turn_nswitch; /* and nswitch, when their turn began; 0: it begins */
 	uint64_t chain_ticks; /* since when nobody ran but in the slice that they hand on, which has this schedtick: */
 	uint32_t chain_tick;
 	_Atomic bool stop; /* it is to be given up for good, see resize.c; beside timers, which every look for a G reads */

@@ -77,7 +77,7 @@ static inline struct g *handed_over(struct m *m, struct p *pp)
 {
 	struct g *g = load_rlx(&pp->runnext);
 	if (unlikely(!g || load_rlx(&pp->timers.first) || load_rlx(&pp->outside) || load_rlx(&sched.runqsize) ||
-		     m->spinning || g->lockedm || g->ready_ticks || g->lastp != pp || !m->ticks || m->ticks > pp->look_ticks ||
+		     m->spinning || g->lockedm || g->ready_ticks || g->lastp != pp || !m->ticks || look_is_due(m, pp) ||
 		     tracing()))
 		return NULL;
 	return likely(runq_take_next(pp, g)) ? g : NULL;

@@ -290,6 +290,14 @@ static inline void g_on_cpu(struct m *m, struct g *g, struct p *pp)
 		latency_end(pp, g);
 }
 
+#define TICKS_UNPOLLED (1 << 19) /* some 0.2 ms */
+
+/* Between two that hand off to each other, see find.c; m->ticks is not 0. */
+static inline bool look_is_due(const struct m *m, const struct p *pp)
+{
+	return m->ticks - pp->look_ticks > TICKS_UNPOLLED;
+}
+
 /* The same if the M did not sleep, the G ran on this P last, and its latency is not measured. */
 static inline void g_on_cpu_again(struct m *m, struct g *g)
 {

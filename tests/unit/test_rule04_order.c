@@ -96,7 +96,7 @@ static void poll_is_due(bool yes)
 {
 	struct m *m = getm();
 	m->ticks = arch_cputicks();
-	allp[0].look_ticks = yes ? m->ticks - 1 : m->ticks;
+	allp[0].look_ticks = m->ticks - TICKS_UNPOLLED - yes;
 }
 
 START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
@@ -109,7 +109,7 @@ START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
 	poll_is_due(true);
 	ck_assert_ptr_eq(unit_take(), net);
 	ck_assert_uint_eq(load_rlx(&net->status), Grunnable);
-	ck_assert_uint_gt(allp[0].look_ticks, getm()->ticks);
+	ck_assert_uint_eq(allp[0].look_ticks, getm()->ticks);
 	ck_assert_ptr_eq(unit_take(), next);
 	ck_assert_ptr_eq(unit_take(), local);
 	ck_assert_int_eq(fake.net_polls, 1);
@@ -135,6 +135,35 @@ START_TEST(who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice)
 		fake.now += 200 * USEC;
 	}
 	ck_assert_uint_eq(allp[0].nturns, 0);
+}
+END_TEST
+
+/* But it lets one that computes pass, once in a slice. */
+START_TEST(and_lets_one_pass_that_computes)
+{
+	fake_start(1);
+	struct g *computing = unit_runnable();
+	store_rlx(&computing->preempt, 1);
+	globally(computing);
+	store_rlx(&allp[0].schedtick, 1);
+	int64_t begin = fake.now;
+	for (;;) {
+		struct g *worker = unit_runnable(), *next = unit_runnable();
+		runq_put(&allp[0], worker, false);
+		runq_put(&allp[0], next, true);
+		poll_is_due(true);
+		if (unit_take() == computing) {
+			ck_assert_ptr_eq(load_rlx(&allp[0].runnext), next);
+			ck_assert_uint_eq(load_rlx(&next->preempt), 0);
+			break;
+		}
+		ck_assert_ptr_eq(unit_take(), worker);
+		store_rlx(&allp[0].schedtick, 2 + fake.now / (200 * USEC) % 59);
+		allp[0].nswitch += 2;
+		fake.now += 200 * USEC;
+	}
+	ck_assert_int_ge(fake.now - begin, 10 * MSEC);
+	ck_assert_int_le(fake.now - begin, 11 * MSEC);
 }
 END_TEST
 
@@ -475,11 +504,11 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others,
-	  expired_timers_are_local_work, who_slept_for_long_is_next,
-	  who_waited_for_an_event_runs_between_two_that_hand_off,
-	  who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice, not_between_any_two, several_go_before_those_that_hand_off,
-	  who_is_woken_goes_before_who_computes, but_not_for_ever, nor_do_they_keep_out_who_is_woken,
-	  at_the_61st_tick_each_has_its_turn, who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
+	  expired_timers_are_local_work, who_slept_for_long_is_next, who_waited_for_an_event_runs_between_two_that_hand_off,
+	  who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice, and_lets_one_pass_that_computes,
+	  not_between_any_two, several_go_before_those_that_hand_off, who_is_woken_goes_before_who_computes,
+	  but_not_for_ever, nor_do_they_keep_out_who_is_woken, at_the_61st_tick_each_has_its_turn,
+	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
 	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
 	  every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all,
 	  at_most_half_a_ring, the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
