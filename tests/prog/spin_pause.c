@@ -37,7 +37,7 @@ int main(void)
         fprintf(stderr, "%lld us of CPU a turn\n", (long long)(cpu / ROUNDS / THREADS / 1000));
     const char *procs = getenv("GOMAXPROCS");
     if (procs && !strcmp(procs, "1"))
-        CHECK(cpu < ROUNDS * THREADS * NSEC_PER_MSEC);
+        CHECK(cpu < 2 * ROUNDS * THREADS * NSEC_PER_MSEC); /* 5 and more in its slices */
     puts("each had its turn");
     return 0;
 }
