@@ -91,112 +91,6 @@ START_TEST(who_slept_for_long_is_next)
 }
 END_TEST
 
-/* The local queue is not empty where two hand off to each other, but one of them runs next: now and then it polls first. */
-static void poll_is_due(bool yes)
-{
-	struct m *m = getm();
-	m->ticks = arch_cputicks();
-	allp[0].look_ticks = m->ticks - TICKS_UNPOLLED - yes;
-}
-
-START_TEST(who_waited_for_an_event_runs_between_two_that_hand_off)
-{
-	fake_start(1);
-	struct g *net = unit_parked(WaitIORead), *local = unit_runnable(), *next = unit_runnable();
-	unit_net_event(net);
-	runq_put(&allp[0], local, false);
-	runq_put(&allp[0], next, true);
-	poll_is_due(true);
-	ck_assert_ptr_eq(unit_take(), net);
-	ck_assert_uint_eq(load_rlx(&net->status), Grunnable);
-	ck_assert_uint_eq(allp[0].look_ticks, getm()->ticks);
-	ck_assert_ptr_eq(unit_take(), next);
-	ck_assert_ptr_eq(unit_take(), local);
-	ck_assert_int_eq(fake.net_polls, 1);
-}
-END_TEST
-
-/* Each of a pool's wakes the same one when it is done, and the next of the ring runs: that one hands off to nobody for long. */
-START_TEST(who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice)
-{
-	fake_start(1);
-	for (int i = 0; i < 40; i++) {
-		struct g *worker = unit_runnable(), *later = unit_runnable(), *next = unit_runnable();
-		runq_put(&allp[0], worker, false);
-		runq_put(&allp[0], later, false);
-		runq_put(&allp[0], next, true);
-		poll_is_due(true);
-		ck_assert_ptr_eq(unit_take(), next);
-		ck_assert_uint_eq(load_rlx(&next->preempt), 0);
-		ck_assert_ptr_eq(unit_take(), worker);
-		ck_assert_ptr_eq(unit_take(), later);
-		store_rlx(&allp[0].schedtick, load_rlx(&allp[0].schedtick) + 2); /* as execute does */
-		allp[0].nswitch += 3;
-		fake.now += 200 * USEC;
-	}
-	ck_assert_uint_eq(allp[0].nturns, 0);
-}
-END_TEST
-
-/* But it lets one that computes pass, once in a slice. */
-START_TEST(and_lets_one_pass_that_computes)
-{
-	fake_start(1);
-	struct g *computing = unit_runnable();
-	store_rlx(&computing->preempt, 1);
-	globally(computing);
-	store_rlx(&allp[0].schedtick, 1);
-	int64_t begin = fake.now;
-	for (;;) {
-		struct g *worker = unit_runnable(), *next = unit_runnable();
-		runq_put(&allp[0], worker, false);
-		runq_put(&allp[0], next, true);
-		poll_is_due(true);
-		if (unit_take() == computing) {
-			ck_assert_ptr_eq(load_rlx(&allp[0].runnext), next);
-			ck_assert_uint_eq(load_rlx(&next->preempt), 0);
-			break;
-		}
-		ck_assert_ptr_eq(unit_take(), worker);
-		store_rlx(&allp[0].schedtick, 2 + fake.now / (200 * USEC) % 59);
-		allp[0].nswitch += 2;
-		fake.now += 200 * USEC;
-	}
-	ck_assert_int_ge(fake.now - begin, 10 * MSEC);
-	ck_assert_int_le(fake.now - begin, 11 * MSEC);
-}
-END_TEST
-
-START_TEST(not_between_any_two)
-{
-	fake_start(1);
-	struct g *local = unit_runnable(), *next = unit_runnable();
-	unit_net_event(unit_parked(WaitIORead));
-	runq_put(&allp[0], local, false);
-	runq_put(&allp[0], next, true);
-	poll_is_due(false);
-	ck_assert_ptr_eq(unit_take(), next);
-	/* Nobody hands off: it is polled when the queue is empty. */
-	poll_is_due(true);
-	ck_assert_ptr_eq(unit_take(), local);
-	ck_assert_int_eq(fake.net_polls, 0);
-}
-END_TEST
-
-START_TEST(several_go_before_those_that_hand_off)
-{
-	fake_start(1);
-	struct g *first = unit_parked(WaitIORead), *second = unit_parked(WaitIORead), *next = unit_runnable();
-	unit_net_event(first);
-	unit_net_event(second);
-	runq_put(&allp[0], next, true);
-	poll_is_due(true);
-	ck_assert_ptr_eq(unit_take(), first);
-	ck_assert_ptr_eq(unit_take(), second);
-	ck_assert_ptr_eq(unit_take(), next);
-}
-END_TEST
-
 static struct g *computing_on(int p)
 {
 	struct g *g = unit_runnable();
@@ -504,13 +398,11 @@ END_TEST
 
 UNIT_MAIN("rule 4: search order", beside_hand_offs_nobody_sleeps_in_the_netpoller,
 	  when_sysmon_asks_the_network_is_polled_before_local_work, local_global_network_others,
-	  expired_timers_are_local_work, who_slept_for_long_is_next, who_waited_for_an_event_runs_between_two_that_hand_off,
-	  who_is_woken_between_those_of_the_ring_did_not_use_up_a_slice, and_lets_one_pass_that_computes,
-	  not_between_any_two, several_go_before_those_that_hand_off, who_is_woken_goes_before_who_computes,
-	  but_not_for_ever, nor_do_they_keep_out_who_is_woken, at_the_61st_tick_each_has_its_turn,
-	  who_computes_is_no_part_of_a_share, who_computes_goes_on_where_it_ran,
-	  who_waits_for_another_cpu_does_not_wait_for_ever, who_gave_the_p_away_does_not_get_it_back_before_others,
-	  every_61st_time_it_is_the_first, a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all,
-	  at_most_half_a_ring, the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
+	  expired_timers_are_local_work, who_slept_for_long_is_next, who_is_woken_goes_before_who_computes, but_not_for_ever,
+	  nor_do_they_keep_out_who_is_woken, at_the_61st_tick_each_has_its_turn, who_computes_is_no_part_of_a_share,
+	  who_computes_goes_on_where_it_ran, who_waits_for_another_cpu_does_not_wait_for_ever,
+	  who_gave_the_p_away_does_not_get_it_back_before_others, every_61st_time_it_is_the_first,
+	  a_timer_may_have_another_function, a_fair_share, a_share_of_few, one_p_takes_all, at_most_half_a_ring,
+	  the_share_keeps_its_order, the_network_is_asked_only_if_somebody_waits,
 	  the_network_is_not_asked_while_an_m_sleeps_in_it, events_of_many_go_to_the_ring,
 	  then_it_sleeps_in_the_netpoller_till_the_next_timer, a_second_idle_m_sleeps_on_its_note)

@@ -141,98 +141,6 @@ START_TEST(for_an_expired_timer_too)
 END_TEST
 
 /* Two that wake each other hold the P as one: a third must get it. */
-static void wake_and_park(void *g)
-{
-	wake_g(g, unit_seq(g), WakeReady);
-	unit_park(NULL);
-}
-
-static struct g *computing_waits(void)
-{
-	struct g *g = unit_runnable();
-	store_rlx(&g->preempt, 1);
-	lock(&sched.lock);
-	globrunq_put_locked(g);
-	unlock(&sched.lock);
-	return g;
-}
-
-/* main_g and a hand the P to and fro until another has it, but not for longer than ms. How long that was. */
-static int64_t hand_to_and_fro(struct g *a, int ms)
-{
-	int64_t begin = fake.now;
-	store_rlx(&allp[0].schedtick, 1);
-	while ((unit_curg(0) == a || unit_curg(0) == main_g) && fake.now < begin + ms * MSEC) {
-		struct g *self = unit_curg(0);
-		fake_call(self, wake_and_park, self == a ? main_g : a);
-		fake_until(fake.now + 100 * USEC);
-	}
-	ck_assert_int_eq(fake.kicks, 0);
-	return fake.now - begin;
-}
-
-START_TEST(a_pair_has_a_turn_of_10_ms_beside_who_computes)
-{
-	with_sysmon(1);
-	struct g *computing = computing_waits();
-	int64_t turn = hand_to_and_fro(unit_parked(WaitFutex), 100);
-	ck_assert_ptr_eq(unit_curg(0), computing);
-	ck_assert_int_ge(turn, 10 * MSEC);
-	ck_assert_int_le(turn, 11 * MSEC);
-	ck_assert_uint_eq(allp[0].nturns, 1);
-}
-END_TEST
-
-/* Sleepers, and those that wait for events, run between two that hand off, but the turn remains theirs. */
-START_TEST(also_if_others_come_between)
-{
-	with_sysmon(1);
-	struct g *a = unit_parked(WaitFutex), *computing = computing_waits(), *sleeper = unit_parked(WaitSleep);
-	int64_t begin = fake.now, turn = 0;
-	store_rlx(&allp[0].schedtick, 1);
-	while (unit_curg(0) != computing && turn < 100 * MSEC) {
-		struct g *self = unit_curg(0);
-		if (self != sleeper && load_rlx(&sleeper->status) == Gwaiting) {
-			fake_on(&fake.ms[0]);
-			sleeper->wait_ticks = arch_cputicks() - (1 << 22);
-			timer_add(&sleeper->timer, fake.now, timer_wake, sleeper, unit_seq(sleeper));
-		}
-		fake_call(self, self == sleeper ? unit_park : wake_and_park, self == a ? main_g : a);
-		fake_until(fake.now + 100 * USEC);
-		turn = fake.now - begin;
-	}
-	ck_assert_uint_gt(sleeper->switches, 2);
-	ck_assert_int_ge(turn, 10 * MSEC);
-	ck_assert_int_le(turn, 12 * MSEC);
-}
-END_TEST
-
-START_TEST(many_turns_are_shorter)
-{
-	with_sysmon(1);
-	for (int i = 0; i < 11; i++)
-		computing_waits();
-	int64_t turn = hand_to_and_fro(unit_parked(WaitFutex), 100);
-	ck_assert_int_ge(turn, 5 * MSEC);
-	ck_assert_int_le(turn, 6 * MSEC);
-}
-END_TEST
-
-/* Of those that run for so long each has slices of its own. */
-START_TEST(few_hand_offs_are_no_turn)
-{
-	with_sysmon(1);
-	struct g *a = unit_parked(WaitFutex);
-	runq_put(&allp[0], unit_runnable(), false);
-	for (int i = 0; i < 7; i++) {
-		struct g *self = unit_curg(0), *other = self == a ? main_g : a;
-		fake_call(self, wake_and_park, other);
-		ck_assert_ptr_eq(unit_curg(0), other);
-		fake_until(fake.now + 1500 * USEC);
-	}
-}
-END_TEST
-
 /* Whoever was woken does not wait for the end of a slice, whatever queue it came to. */
 static void main_gives_way(void (*wake)(struct g *))
 {
@@ -281,32 +189,6 @@ START_TEST(but_runs_for_2_ms_first)
 		fake_until(fake.now + 100 * USEC);
 	ck_assert_int_ge(fake.now - begin, 2 * MSEC);
 	ck_assert_int_le(fake.now - begin, 5 * MSEC);
-}
-END_TEST
-
-/* None of a pair runs for long, but both together would keep the P from it. The one that was about to run next queues behind. */
-static void pair_makes_room(void (*wake)(struct g *))
-{
-	with_sysmon(1);
-	struct g *a = unit_parked(WaitFutex), *woken = unit_parked(WaitFutex);
-	wake(woken);
-	int64_t turn = hand_to_and_fro(a, 100);
-	ck_assert_ptr_eq(unit_curg(0), woken);
-	ck_assert_int_ge(turn, 1500 * USEC);
-	ck_assert_int_le(turn, 2500 * USEC);
-	ck_assert_uint_eq(load_rlx(&sched.runqsize), 1);
-	ck_assert_uint_eq(load_rlx(&sched.usedup.head->preempt), 1);
-}
-
-START_TEST(a_pair_makes_room_for_one_that_was_woken)
-{
-	pair_makes_room(ready_last);
-}
-END_TEST
-
-START_TEST(also_for_one_in_the_global_queue)
-{
-	pair_makes_room(wake_globally);
 }
 END_TEST
 
@@ -618,25 +500,9 @@ START_TEST(a_g_in_short_calls_is_preempted_too)
 }
 END_TEST
 
-/* Beside a pair its P polls, beside who computes sysmon watches: which of the two it is, is to be known soon after their slice. */
-START_TEST(after_a_slice_of_a_pair_it_looks_soon_for_who_waits_for_a_descriptor)
-{
-	with_sysmon(1);
-	struct g *a = unit_parked(WaitFutex), *computing = computing_waits();
-	fake.net_waiting = true;
-	hand_to_and_fro(a, 100);
-	ck_assert_ptr_eq(unit_curg(0), computing);
-	uint64_t n = looks();
-	fake_until(fake.now + 1200 * USEC);
-	ck_assert_uint_gt(looks(), n);
-}
-END_TEST
-
 UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_first, ever_more_seldom_up_to_10_ms,
 	  while_all_ps_are_idle_it_sleeps, a_g_that_ran_10_ms_is_preempted_if_another_waits, again_after_another_10_ms,
 	  not_if_nobody_waits, for_a_g_on_the_global_queue_too, for_an_expired_timer_too,
-	  a_pair_has_a_turn_of_10_ms_beside_who_computes, also_if_others_come_between, many_turns_are_shorter,
-	  few_hand_offs_are_no_turn, a_pair_makes_room_for_one_that_was_woken, also_for_one_in_the_global_queue,
 	  a_g_that_computes_gives_way_to_one_that_was_woken, also_if_that_one_is_in_the_ring,
 	  also_if_that_one_is_in_the_global_queue, but_runs_for_2_ms_first, a_new_slice_has_its_own_10_ms,
 	  it_has_the_handler_look_for_spinning, slices_are_shorter_while_all_are_used_up_at_one_place,
@@ -645,5 +511,4 @@ UNIT_MAIN("rule 8: sysmon", it_has_no_p, there_is_one, it_looks_after_20_us_at_f
 	  it_sleeps_in_the_netpoller_while_every_p_computes, not_where_ps_look_themselves, not_where_they_have_many_to_run,
 	  it_is_told_there_too, one_that_was_woken_takes_one_p, not_if_an_m_sleeps_there,
 	  not_if_nobody_waits_for_the_network, an_idle_p_runs_what_it_found, it_sees_to_timers_that_nobody_watches,
-	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too,
-	  after_a_slice_of_a_pair_it_looks_soon_for_who_waits_for_a_descriptor)
+	  it_wakes_somebody_to_watch_the_network, a_g_in_short_calls_is_preempted_too)
