@@ -210,8 +210,10 @@ struct g *findrunnable_try(struct m *m, bool *inherit)
 {
 	struct p *pp = m->p;
 	struct g *g;
+	if (unlikely(!m->ticks)) /* it has the P from another M, perhaps amid hand-offs between G's that are wired */
+		m->ticks = arch_cputicks();
 	/* First: a sleeper whose time has come is not to be taken for one that hands off. */
-	if (unlikely(m->ticks && look_is_due(m, pp)) && (g = look_between(m, pp, inherit)))
+	if (unlikely(look_is_due(m, pp)) && (g = look_between(m, pp, inherit)))
 		return g;
 	*inherit = false;
 	if (unlikely(load_rlx(&pp->outside)))

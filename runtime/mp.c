@@ -285,6 +285,7 @@ void startlockedm(struct g *g)
 	lock(&sched.lock);
 	sched.nmlocked--;
 	unlock(&sched.lock);
+	other->inherit = getm()->inherit;
 	other->nextp = releasep();
 	note_wake(&other->park);
 	stopm();

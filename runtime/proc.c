@@ -89,7 +89,7 @@ static __attribute__((noinline)) void schedule_slowly(struct m *m)
 		stoplockedm();
 		struct g *wired = m->lockedg;
 		unlock_common(wired);
-		execute(wired, false);
+		execute(wired, m->inherit); /* as startlockedm says */
 		return;
 	}
 	if (unlikely(load_rlx(&m->p->stop)))

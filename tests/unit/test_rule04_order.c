@@ -34,6 +34,7 @@ START_TEST(local_global_network_others)
 	runq_put(&allp[0], local, false);
 	runq_put(&allp[0], next, true);
 	store_rlx(&allp[0].schedtick, 1);
+	allp[0].look_ticks = arch_cputicks();
 	ck_assert_ptr_eq(unit_take(), next);
 	ck_assert_ptr_eq(unit_take(), local);
 	ck_assert_int_eq(fake.net_polls, 0);
