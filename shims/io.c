@@ -36,15 +36,16 @@ static bool tty_read_is_special(const struct regs *r)
 	return sys3(__NR_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && (t.c_cc[VMIN] == 0 || t.c_cc[VMIN] > room);
 }
 
-/* The call as it stands got v's first ret bytes and no more: where the kernel thread had a signal that is for another G, natively
- * another thread's, it goes on. */
-static __attribute__((noinline)) long read_on(struct regs *r, struct kiovec *v, size_t n, size_t total, long ret)
+/* The call as it stands got or wrote v's first ret bytes and no more: where the kernel thread had a signal that is for another G,
+ * natively another thread's, it goes on. */
+static __attribute__((noinline)) long go_on(const struct regs *r, long nr, struct kiovec *v, size_t n, size_t total, long ret)
 {
+	struct g *g = getg();
 	struct regs now = *r;
 	size_t done = 0;
 	if (total > MAX_RW_COUNT)
 		total = MAX_RW_COUNT;
-	now.rax = __NR_readv;
+	now.rax = (uint64_t)nr; /* readv or writev */
 	for (;;) {
 		if (ret > 0) {
 			done += (size_t)ret;
@@ -52,7 +53,7 @@ static __attribute__((noinline)) long read_on(struct regs *r, struct kiovec *v, 
 		} else if (ret != -ERESTARTSYS && ret != -ERESTARTNOINTR) {
 			break;
 		}
-		if (done >= total || sig_deliverable(getg()))
+		if (done >= total || sig_deliverable(g))
 			break;
 		now.rsi = (uintptr_t)v;
 		now.rdx = n;
@@ -67,7 +68,7 @@ static long read_endless(struct regs *r)
 	if (likely(ret <= 0 || (uint64_t)ret == A3(r)))
 		return ret;
 	struct kiovec iov = { A2(r), A3(r) };
-	return read_on(r, &iov, 1, A3(r), ret);
+	return go_on(r, __NR_readv, &iov, 1, A3(r), ret);
 }
 
 static long readv_endless(struct regs *r)
@@ -80,7 +81,7 @@ static long readv_endless(struct regs *r)
 	if (total < 0)
 		return ret;
 	if (ret < total)
-		ret = read_on(r, iov.v, iov.n, (size_t)total, ret);
+		ret = go_on(r, __NR_readv, iov.v, iov.n, (size_t)total, ret);
 	iov_free(&iov);
 	return ret;
 }
@@ -202,32 +203,12 @@ static bool is_fifo(int fd)
 	return sys2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFIFO;
 }
 
-/* The call as it stands wrote v's first ret bytes and no more. A FIFO and a terminal take all, however long that takes, unless a
- * signal comes; and where the kernel thread had one that is for another G, natively another thread's, the call goes on. */
-static __attribute__((noinline)) long write_on(struct regs *r, enum fdkind k, struct kiovec *v, size_t n, size_t total, long ret)
+/* A FIFO and a terminal take all, however long that takes, unless a signal comes. */
+static long write_on(struct regs *r, enum fdkind k, struct kiovec *v, size_t n, size_t total, long ret)
 {
-	struct g *g = getg();
-	struct regs now = *r;
-	size_t done = 0;
-	if (total > MAX_RW_COUNT)
-		total = MAX_RW_COUNT;
-	if ((size_t)ret >= total || (k != KindTty && !is_fifo((int)A1(r))))
+	if ((size_t)ret >= total || (size_t)ret >= MAX_RW_COUNT || (k != KindTty && !is_fifo((int)A1(r))))
 		return ret;
-	now.rax = __NR_writev;
-	for (;;) {
-		if (ret > 0) {
-			done += (size_t)ret;
-			iov_advance(&v, &n, (size_t)ret);
-		} else if (ret != -ERESTARTSYS && ret != -ERESTARTNOINTR) {
-			break;
-		}
-		if (done >= total || sig_deliverable(g))
-			break;
-		now.rsi = (uintptr_t)v;
-		now.rdx = n;
-		ret = shim_may_block(&now);
-	}
-	return (long)done;
+	return go_on(r, __NR_writev, v, n, total, ret);
 }
 
 static long write_held(struct regs *r, enum fdkind k)
