@@ -154,6 +154,8 @@ static inline __attribute__((always_inline)) long wait(struct g *g, uintptr_t ad
 	long err = queue(w, val);
 	if (unlikely(err)) {
 		wait_cancel(g);
+		if (err == -EAGAIN && !one_p)
+			spin_apart(addr);
 		return err;
 	}
 	return sleep_queued(g, w, seq, deadline);

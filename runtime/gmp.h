@@ -260,6 +260,10 @@ struct p {
 	uint32_t nyield;
 	uint64_t yield_ticks, spun_ticks; /* arch_cputicks() at the last yield; between yields since the kernel was told */
 	uint64_t looked_ticks; /* when a yield last looked at the netpoller */
+	uintptr_t fight_addr; /* the last word that a wait found changed; when, and how often in a row: */
+	uint64_t fight_ticks;
+	uint32_t fight_waits;
+	uint64_t nfight; /* how often such a word was left to others for a moment */
 	uint64_t nspun; /* G's that were found spinning and gave their P away */
 	uint64_t nturns; /* slices of G's that hand off to each other which were over */
 	uint64_t sample_at; /* of nready: the next one whose latency is measured */

@@ -48,11 +48,12 @@ bool procresize_step(int n, int64_t now);
 bool procs_use_step(int n, int64_t now);
 void stopp(void);
 
-/* spin.c: M's that look on for a moment before they sleep */
+/* spin.c: M's that look on for a moment, before they sleep or instead of fighting */
 bool spin_allowed(void);
 void spin_idle(void);
 void spin_woken(void);
 bool spin_idly(struct m *m);
+void spin_apart(uintptr_t addr);
 
 /* runq.c */
 void runq_put(struct p *pp, struct g *g, bool next);

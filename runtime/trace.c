@@ -124,19 +124,21 @@ void stats_print(void)
 		sum.nretake += pp->nretake;
 		sum.npreempt += pp->npreempt;
 		sum.nspun += pp->nspun;
+		sum.nfight += pp->nfight;
 	}
 	const char *kept;
 	size_t out = smplocks_out(&kept);
 	rt_printf(rt_opt.logfd,
 		  "preloom: stats: gomaxprocs=%d threads=%lu kernel-threads=%lu switches=%lu migrations=%lu readied=%lu global=%lu overflows=%lu"
-		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu spinners=%lu looks=%lu narrowed=%lu lock-prefixes-out=%lu%s%s\n",
+		  " steals=%lu stolen=%lu wakes=%lu deferred-wakes=%lu spins=%lu handoffs=%lu retakes=%lu preemptions=%lu spinners=%lu fights=%lu looks=%lu narrowed=%lu lock-prefixes-out=%lu%s%s\n",
 		  sched.gomaxprocs, (unsigned long)load_rlx(&sched.goidgen),
 		  (unsigned long)load_rlx(&sched.nmcreated) + 1 + sched.sysmon_started, (unsigned long)sum.nswitch, (unsigned long)sum.nmigrated,
 		  (unsigned long)sum.nready, (unsigned long)sum.nglobal, (unsigned long)sum.noverflow,
 		  (unsigned long)sum.nsteal, (unsigned long)sum.nstolen, (unsigned long)sum.nwakep,
 		  (unsigned long)sum.ndeferred, (unsigned long)sum.nspin, (unsigned long)sum.nhandoff, (unsigned long)sum.nretake,
-		  (unsigned long)sum.npreempt, (unsigned long)sum.nspun, (unsigned long)load_rlx(&sched.nsysmontick),
-		  (unsigned long)load_rlx(&sched.nnarrow), (unsigned long)out, kept ? " kept: " : "", kept ? kept : "");
+		  (unsigned long)sum.npreempt, (unsigned long)sum.nspun, (unsigned long)sum.nfight,
+		  (unsigned long)load_rlx(&sched.nsysmontick), (unsigned long)load_rlx(&sched.nnarrow), (unsigned long)out,
+		  kept ? " kept: " : "", kept ? kept : "");
 }
 
 static bool anything_can_wake(void)

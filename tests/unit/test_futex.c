@@ -14,6 +14,20 @@ START_TEST(another_value_does_not_wait)
 }
 END_TEST
 
+START_TEST(another_value_again_and_again_is_a_fight)
+{
+	rt_opt.cpus = 2;
+	fake_start(2);
+	struct waiter w = { .g = main_g, .addr = &word, .val = 1 };
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_eq(allp[0].nfight, 0);
+		ck_assert(fake_call(main_g, do_wait, &w));
+		ck_assert_int_eq(w.ret, -EAGAIN);
+	}
+	ck_assert_uint_eq(allp[0].nfight, 1);
+}
+END_TEST
+
 START_TEST(an_address_that_faults)
 {
 	fake_start(1);
@@ -257,8 +271,8 @@ START_TEST(waitv_with_a_timeout)
 }
 END_TEST
 
-UNIT_MAIN("futex", another_value_does_not_wait, an_address_that_faults, a_wake_ends_the_wait, first_come_first_served,
-	  only_waiters_of_the_address, bits_must_meet, a_timeout, a_wake_stops_the_clock,
+UNIT_MAIN("futex", another_value_does_not_wait, another_value_again_and_again_is_a_fight, an_address_that_faults,
+	  a_wake_ends_the_wait, first_come_first_served, only_waiters_of_the_address, bits_must_meet, a_timeout, a_wake_stops_the_clock,
 	  no_wake_is_lost_on_one_that_timed_out, a_signal, a_signal_that_came_before, one_that_is_woken_is_next,
 	  of_many_none_is_next, a_fork_leaves_no_half_of_a_queue, a_thread_without_an_m_may_wake, waitv_says_which_word, waitv_with_another_value,
 	  waitv_with_a_timeout)

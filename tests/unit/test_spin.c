@@ -137,7 +137,53 @@ START_TEST(looking_on_in_vain_ends_it)
 }
 END_TEST
 
+/* --- a word that two fight for --- */
+
+static uint64_t left_alone(uintptr_t addr)
+{
+	uint64_t before = allp[0].nfight;
+	spin_apart(addr);
+	return allp[0].nfight - before;
+}
+
+START_TEST(a_word_that_changes_now_and_then_is_chance)
+{
+	idle_m(2, true);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq(left_alone(64), 0);
+		fake.now += i % 3 == 2 ? 5 * USEC : USEC;
+	}
+}
+END_TEST
+
+START_TEST(a_word_that_changes_all_the_time_is_left_to_others)
+{
+	idle_m(2, true);
+	for (int i = 0; i < 6; i++) {
+		ck_assert_uint_eq(left_alone(64), i >= 3);
+		fake.now += USEC;
+	}
+}
+END_TEST
+
+START_TEST(two_words_are_no_fight)
+{
+	idle_m(2, true);
+	for (uintptr_t i = 0; i < 8; i++)
+		ck_assert_uint_eq(left_alone(64 + i % 2 * 64), 0);
+}
+END_TEST
+
+START_TEST(nobody_fights_with_one_that_has_no_cpu)
+{
+	idle_m(2, false);
+	for (int i = 0; i < 6; i++)
+		ck_assert_uint_eq(left_alone(64), 0);
+}
+END_TEST
+
 UNIT_MAIN("looking on", not_at_first, after_some_short_idles, not_after_long_ones, only_where_each_p_has_a_cpu,
 	  only_an_m_that_counts_as_spinning, not_while_descriptors_are_waited_for, not_if_a_timer_is_due_soon,
 	  it_sees_what_a_thief_could_take, it_sees_the_global_queue, it_sees_a_g_that_stays_in_runnext,
-	  looking_on_in_vain_ends_it)
+	  looking_on_in_vain_ends_it, a_word_that_changes_now_and_then_is_chance,
+	  a_word_that_changes_all_the_time_is_left_to_others, two_words_are_no_fight, nobody_fights_with_one_that_has_no_cpu)
