@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,18 +112,25 @@ static int resolve(const char *program, char *path)
 	return err;
 }
 
+/* By AT_EXECFN where /proc is not mounted. */
+static bool own_path(char self[PATH_MAX])
+{
+	ssize_t len = readlink("/proc/self/exe", self, PATH_MAX - 1);
+	const char *name = (const char *)getauxval(AT_EXECFN);
+
+	if (len <= 0)
+		return name && realpath(name, self);
+	self[len] = '\0';
+	return true;
+}
+
 /* A file of ours in one of `places`, relative to the launcher: the build tree or an installation. */
 static bool find_beside(const char *name, const char *const *places, size_t n, char *found)
 {
 	char self[PATH_MAX], candidate[PATH_MAX + 64];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
 	char *slash;
 
-	if (len <= 0)
-		return false;
-	self[len] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
+	if (!own_path(self) || !(slash = strrchr(self, '/')))
 		return false;
 	slash[1] = '\0';
 	for (size_t i = 0; i < n; i++) {

@@ -147,6 +147,10 @@ check 'missing interpreter' 127 '' 'its interpreter was not found' "$p" "$dir/sc
 # Installed: bin/preloom with lib/libpreloom.so or lib/preloom/libpreloom.so.
 mv "$dir/bin/libpreloom.so" "$dir/lib/preloom/libpreloom.so"
 check 'lib/preloom' 0 "$(readlink -f "$dir")/lib/preloom/libpreloom.so" '' "$p" sh -c 'echo $LD_PRELOAD'
+if unshare -m true 2>"$dir/err"; then
+	check 'without /proc' 0 "$(readlink -f "$dir")/lib/preloom/libpreloom.so" '' \
+		unshare -m sh -c 'mount -t tmpfs none /proc && exec "$0" sh -c "echo \$LD_PRELOAD"' "$p"
+fi
 mv "$dir/lib/preloom/libpreloom.so" "$dir/lib/libpreloom.so"
 check 'lib' 0 "$(readlink -f "$dir")/lib/libpreloom.so" '' "$p" sh -c 'echo $LD_PRELOAD'
 rm "$dir/lib/libpreloom.so"
