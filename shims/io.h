@@ -117,6 +117,7 @@ struct kmsghdr {
 	unsigned flags;
 };
 _Static_assert(sizeof(struct kmsghdr) == 56, "struct user_msghdr");
+#define SIZEOF_MMSGHDR 64 /* the same and a length */
 
 /* The call as it stands, on a socket, whose timeout decides what a signal does. */
 long sock_may_block(struct regs *r, enum iodir dir);
@@ -132,6 +133,7 @@ long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags);
 long recv_held(struct regs *r, struct fdesc *e, long flags);
 long readv_held(struct regs *r, struct fdesc *e);
 long recvmsg_held(struct regs *r, struct fdesc *e, long flags);
+long recvmmsg_held(struct regs *r, struct fdesc *e, long flags, int64_t deadline);
 /* writev on a socket. */
 long sock_writev(struct regs *r, struct fdesc *e, enum fdkind k);
 

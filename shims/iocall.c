@@ -146,7 +146,8 @@ long io_wait(struct iocall *c)
 		c->late = true;
 		return IO_RETRY;
 	case IoSignal:
-		return c->timed ? -EINTR : -ERESTARTSYS;
+		/* A look at signals that others take is no end: a part may have been done. */
+		return !sig_deliverable(c->w.g) ? IO_RETRY : c->timed ? -EINTR : -ERESTARTSYS;
 	case IoHandoff:
 		return IO_HANDOFF;
 	}

@@ -1,18 +1,14 @@
-/* recvheld.c - receiving calls that wait until so much has come: from a stream with SO_RCVLOWAT, by recvmsg with MSG_WAITALL, and
- * peeking with it. They cannot be tried with MSG_DONTWAIT, which takes what there is.
+/* recvheld.c - receiving calls on streams that wait until so much has come: with SO_RCVLOWAT, or with MSG_WAITALL (but for the plain
+ * form on TCP, which is simpler: socket.c). With MSG_DONTWAIT the kernel gives what there is.
  *
- * For TCP's SO_RCVLOWAT poll and epoll go by the mark, so the thread parks until they say that there is so much.
+ * So the thread takes what there is, parks, and so on until it has as much as is waited for. Each part is received with the
+ * call's own room for an address and ancillary data, and what the last part says of these is the answer, as in the kernel.
+ * On AF_UNIX descriptors end a call; where messages of different writers are kept apart (SO_PASSCRED, SO_PASSPIDFD) only
+ * the kernel can tell where one ends, so there it does it all. A signal makes it return what there is, also one that is
+ * for another G.
  *
- * The others are handed to the kernel. A signal makes them return what there is; natively that is one of the calling thread's
- * own. Where the kernel thread had one for another G, or a kick, the call must go on: whenever it got too little and nothing
- * else can have ended it, as signals leave no trace that can be relied on (the kernel may wake a kernel thread for one that
- * another takes). The rest is asked for by a call that waits for just what is missing, since the mark would be counted anew.
- * What else ends a call: an error, which for TCP is the next call's to report; ancillary data, of which MSG_CTRUNC tells if the
- * call has no room for it. One that has is not continued.
- *
- * A socket's timeout the kernel would begin anew in each call. With one the thread takes what there is, parks, and so on until
- * there is as much as is waited for. Not where the mark decides what is an event (TCP), or where the kernel compares whose
- * messages follow each other (SO_PASSCRED).
+ * For TCP's SO_RCVLOWAT poll and epoll go by the mark, so the thread parks until they say that there is so much. Peeking on
+ * TCP it waits until FIONREAD says so, since each look begins at the same place.
  */
 #include "../runtime/sig.h"
 #include "io.h"
@@ -27,6 +23,11 @@
 #define MSG_CTRUNC 0x8
 #define MSG_DONTWAIT 0x40
 #define MSG_WAITALL 0x100
+#define MSG_WAITFORONE 0x10000
+#define SCM_RIGHTS 1
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76 /* Linux 6.5 */
+#endif
 #ifndef POLLRDHUP
 #define POLLRDHUP 0x2000
 #endif
@@ -37,30 +38,10 @@ static long option(int fd, int which)
 	return sys5(__NR_getsockopt, fd, SOL_SOCKET, which, &v, &len) < 0 ? -1 : v;
 }
 
-static bool is_tcp(int fd)
+static bool is_tcp(struct fdesc *e, int fd)
 {
-	return option(fd, SO_PROTOCOL) == IPPROTO_TCP;
-}
-
-static bool has_timeout(int fd)
-{
-	int64_t tv[2] = { 0, 0 };
-	int len = sizeof(tv);
-	return sys5(__NR_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, tv, &len) < 0 || tv[0] || tv[1];
-}
-
-/* After a call that got too little, or was ended without a signal of g's own. */
-static bool goes_on(struct g *g, int fd, bool peeks)
-{
-	if (sig_deliverable(g) || has_timeout(fd) || sys3(__NR_fcntl, fd, F_GETFL, 0) & O_NONBLOCK)
-		return false;
-	struct pollfd p = { fd, (short)(POLLPRI | (peeks ? POLLRDHUP : 0)), 0 };
-	return !is_tcp(fd) || kernel_poll(&p, 1) == 0;
-}
-
-static bool is_interrupted(long ret)
-{
-	return ret == -EINTR || ret == -ERESTARTSYS || ret == -ERESTARTNOINTR;
+	enum fdkind k = (enum fdkind)load_rlx(&e->kind);
+	return k == KindTCP || (k != KindStream && option(fd, SO_PROTOCOL) == IPPROTO_TCP);
 }
 
 /* How much a call waits for that has room for `total`. */
@@ -70,103 +51,85 @@ static size_t awaited(int fd, long flags, size_t total)
 	return low < 1 ? 1 : (size_t)low < total ? (size_t)low : total;
 }
 
-static void iov_shorten(const struct iovcopy *c, size_t total)
+struct kcmsghdr {
+	size_t len;
+	int level, type;
+};
+
+/* AF_UNIX puts nothing together with what comes after descriptors, whether there was room for them or not. */
+static bool has_descriptors(const struct kmsghdr *h)
 {
-	for (size_t i = 0; i < c->n; i++) {
-		if (c->v[i].len > total)
-			c->v[i].len = total;
-		total -= c->v[i].len;
+	struct kcmsghdr c;
+	for (size_t at = 0; at + sizeof(c) <= h->controllen; at += (c.len + 7) & ~(size_t)7) {
+		if (user_read(&c, h->control + at, sizeof(c)) || c.len < sizeof(c))
+			break;
+		if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS)
+			return true;
 	}
+	return h->flags & MSG_CTRUNC;
 }
 
-static long receive(struct g *g, int fd, const void *msg, long flags)
+/* As much as is waited for, into the list. msg is the room for the rest, and then the answer. */
+static long receive_all(struct regs *r, struct fdesc *e, bool tcp, const struct iovcopy *iov, size_t total, long flags,
+			struct kmsghdr *msg)
 {
-	const long a[6] = { fd, (long)msg, flags };
-	long ret = blocking_syscall(g, __NR_recvmsg, a);
-	return ret == -EINTR ? sock_interrupted(fd, DirRead) : ret;
-}
-
-/* With the socket's timeout; umsg as below. */
-static long receive_until(struct regs *r, struct fdesc *e, const struct iovcopy *iov, size_t want, long flags, uintptr_t umsg)
-{
-	struct kmsghdr h = { .iov = (uintptr_t)iov->v, .iovlen = iov->n };
+	const struct kmsghdr room = *msg;
+	struct kmsghdr h;
 	struct kiovec *v = iov->v;
-	size_t n = iov->n, done = 0;
 	struct iocall c;
-	long ret = 0;
+	size_t n = iov->n, done = 0, want = awaited((int)A1(r), flags, total);
+	long ret;
 	io_begin(&c, r, e, DirRead);
 	c.nr = __NR_recvmsg;
-	c.a[1] = umsg ? (long)umsg : (long)&h;
-	c.a[2] = (flags & ~(long)MSG_WAITALL) | MSG_DONTWAIT;
+	c.a[1] = (long)&h;
+	c.a[2] = flags | MSG_DONTWAIT;
 	c.sock = true;
 	for (;;) {
-		if (done && sock_is_broken((int)c.a[0]) && sock_is_read((int)c.a[0]))
+		if (done && tcp && sock_is_broken((int)c.a[0]) && sock_is_read((int)c.a[0]))
 			break;
+		h = room;
+		h.iov = (uintptr_t)v;
+		h.iovlen = n;
 		ret = io_try(&c);
 		if (ret == -EAGAIN) {
-			ret = io_wait(&c);
-			if (ret == IO_RETRY)
+			long end = io_wait(&c);
+			if (end == IO_RETRY)
 				continue;
-			if (ret == IO_HANDOFF) {
-				c.a[2] = flags;
-				ret = io_block(&c);
-				done += ret > 0 ? (size_t)ret : 0;
-			}
-			break;
+			want = 0;
+			c.a[2] = end == IO_HANDOFF ? flags : c.a[2];
+			ret = end == IO_HANDOFF ? io_block(&c) : io_try(&c); /* what has come by now counts */
+			ret = ret == -EAGAIN ? end : ret;
 		}
-		if (ret <= 0)
-			break;
-		done += (size_t)ret;
-		if (done >= want || (c.a[1] == (long)umsg && user_read(&h, umsg, sizeof(h))) || h.flags & MSG_CTRUNC)
+		if (ret > 0 || (ret == 0 && !done))
+			*msg = h;
+		done += ret > 0 ? (size_t)ret : 0;
+		if (ret <= 0 || done >= want || (!tcp && has_descriptors(&h)))
 			break;
 		iov_advance(&v, &n, (size_t)ret);
-		h = (struct kmsghdr){ .iov = (uintptr_t)v, .iovlen = n };
-		c.a[1] = (long)&h;
 	}
 	if (c.waited)
 		iowait_end(&c.w);
 	return done ? (long)done : ret;
 }
 
-/* As much as is waited for, into the list; umsg: the program's message, if it made one. */
-static long receive_all(struct regs *r, struct fdesc *e, struct iovcopy *c, size_t total, long flags, uintptr_t umsg)
+/* c->nr and c->a take what there is; that counts when it is so much, or no more comes. */
+static long peek_all(struct iocall *c, size_t room)
 {
-	struct g *g = getg();
-	int fd = (int)A1(r);
-	if (has_timeout(fd) && !(is_tcp(fd) && option(fd, SO_RCVLOWAT) > 1) && option(fd, SO_PASSCRED) <= 0)
-		return receive_until(r, e, c, awaited(fd, flags, total < MAX_RW_COUNT ? total : MAX_RW_COUNT), flags, umsg);
-	struct kmsghdr h = { .iov = (uintptr_t)c->v, .iovlen = c->n };
-	long ret = receive(g, fd, umsg ? (const void *)umsg : &h, flags);
-	size_t want = total < MAX_RW_COUNT ? total : MAX_RW_COUNT, done = (size_t)ret;
-	if (likely(ret <= 0 || done >= want || (umsg && user_read(&h, umsg, sizeof(h)))))
-		return ret;
-	want = awaited(fd, flags, want);
-	iov_shorten(c, want);
-	struct kiovec *v = c->v;
-	size_t n = c->n;
-	while ((ret > 0 || is_interrupted(ret)) && done < want && !(h.flags & MSG_CTRUNC) && goes_on(g, fd, false)) {
-		if (ret > 0)
-			iov_advance(&v, &n, (size_t)ret);
-		h = (struct kmsghdr){ .iov = (uintptr_t)v, .iovlen = n };
-		ret = receive(g, fd, &h, flags | MSG_WAITALL);
-		done += ret > 0 ? (size_t)ret : 0;
+	long ret;
+	do {
+		struct pollfd p = { (int)c->a[0], POLLPRI | POLLRDHUP, 0 };
+		int there = 0;
+		c->seen = fdesc_seen(c->e, c->dir);
+		bool enough = sys3(__NR_ioctl, p.fd, FIONREAD, &there) != 0 || (size_t)there >= room || kernel_poll(&p, 1) != 0;
+		ret = enough ? io_try(c) : -EAGAIN;
+		if (ret == -EAGAIN)
+			ret = io_wait(c);
+	} while (ret == IO_RETRY);
+	if (ret == -EAGAIN || ret == -EINTR || ret == -ERESTARTSYS) {
+		long got = io_try(c);
+		ret = got > 0 ? got : ret;
 	}
-	return (long)done;
-}
-
-/* Each look begins at the same place, so a later one can be taken as it is. AF_UNIX does not wait. */
-static long peek_all(struct regs *r)
-{
-	struct g *g = getg();
-	int fd = (int)A1(r);
-	long got = sock_may_block(r, DirRead), ret = got;
-	if (ret <= 0 || !is_tcp(fd))
-		return ret;
-	while ((ret > 0 || is_interrupted(ret)) && (uint64_t)got < A3(r) && goes_on(g, fd, true)) {
-		ret = sock_may_block(r, DirRead);
-		got = ret > 0 ? ret : got;
-	}
-	return got;
+	return io_end(c, ret);
 }
 
 /* c->nr and c->a take what there is; that counts when the call can wait no longer. */
@@ -186,47 +149,79 @@ static long when_enough(struct iocall *c, size_t room)
 	return ret;
 }
 
+enum how { AtOnce, InParts, ByKernel };
+
+static enum how how_held(int fd, bool tcp, long flags)
+{
+	if (flags & MSG_PEEK || (tcp && !(flags & MSG_WAITALL)))
+		return AtOnce;
+	return !tcp && (option(fd, SO_PASSCRED) > 0 || option(fd, SO_PASSPIDFD) > 0) ? ByKernel : InParts;
+}
+
+/* On AF_UNIX a look waits for anything. */
+static long take_at_once(struct iocall *c, bool tcp, size_t room, long flags)
+{
+	c->sock = true;
+	if (!tcp)
+		return io_loop(c);
+	return flags & MSG_WAITALL ? peek_all(c, room) : when_enough(c, room);
+}
+
 /* read or recvfrom */
 long recv_held(struct regs *r, struct fdesc *e, long flags)
 {
-	struct iocall c;
-	if ((flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL))
-		return peek_all(r);
-	if (!(flags & MSG_WAITALL) && is_tcp((int)A1(r))) {
+	bool tcp = is_tcp(e, (int)A1(r));
+	enum how how = how_held((int)A1(r), tcp, flags);
+	size_t room = A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT;
+	struct kmsghdr h = { .name = r->rax == __NR_recvfrom ? A5(r) : 0 };
+	if (how == AtOnce) {
+		struct iocall c;
 		io_begin(&c, r, e, DirRead);
 		if (c.nr == __NR_read)
 			c.a[4] = c.a[5] = 0;
 		c.nr = __NR_recvfrom;
 		c.a[3] = flags | MSG_DONTWAIT;
-		return when_enough(&c, A3(r));
+		return take_at_once(&c, tcp, room, flags);
 	}
-	if (flags & MSG_PEEK || (r->rax == __NR_recvfrom && A5(r)))
+	if (how == ByKernel || (h.name && (user_read(&h.namelen, A6(r), sizeof(h.namelen)) || h.namelen < 0)))
 		return sock_may_block(r, DirRead);
-	size_t room = A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT;
 	struct iovcopy iov = { .small = { { A2(r), room } }, .n = 1 };
 	iov.v = iov.small;
-	return receive_all(r, e, &iov, room, flags, 0);
+	long ret = receive_all(r, e, tcp, &iov, room, flags, &h);
+	return h.name && ret >= 0 && user_write(A6(r), &h.namelen, sizeof(h.namelen)) ? -EFAULT : ret;
 }
 
-/* readv or recvmsg: the list is the program's, and h what a call of recvmsg is to be told. */
+static long answer(uintptr_t umsg, const struct kmsghdr *h, long ret)
+{
+	if (h->name && user_write(umsg + offsetof(struct kmsghdr, namelen), &h->namelen, sizeof(h->namelen)))
+		return -EFAULT;
+	return user_write(umsg + offsetof(struct kmsghdr, controllen), &h->controllen, sizeof(h->controllen)) ||
+			       user_write(umsg + offsetof(struct kmsghdr, flags), &h->flags, sizeof(h->flags)) ?
+		       -EFAULT :
+		       ret;
+}
+
+/* readv or recvmsg: the list is the program's; umsg: its message, of which h is a copy, or 0. */
 static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintptr_t umsg, long flags)
 {
 	struct iovcopy iov;
-	struct iocall c;
-	long total = iov_copy(&iov, h->iov, h->iovlen);
+	bool tcp = is_tcp(e, (int)A1(r));
+	enum how how = how_held((int)A1(r), tcp, flags);
+	long ret, total = how == ByKernel ? 0 : iov_copy(&iov, h->iov, h->iovlen);
 	if (total <= 0)
 		return sock_may_block(r, DirRead); /* the kernel says which error */
-	long ret;
-	if (!(flags & MSG_WAITALL) && is_tcp((int)A1(r))) {
+	size_t room = (size_t)total < MAX_RW_COUNT ? (size_t)total : MAX_RW_COUNT;
+	if (how == AtOnce) {
+		struct iocall c;
 		io_begin(&c, r, e, DirRead);
 		c.nr = __NR_recvmsg;
 		c.a[1] = umsg ? (long)umsg : (long)h;
 		c.a[2] = flags | MSG_DONTWAIT;
-		ret = when_enough(&c, (size_t)total);
-	} else if (flags & MSG_PEEK || h->name || h->controllen) {
-		ret = sock_may_block(r, DirRead);
+		ret = take_at_once(&c, tcp, room, flags);
 	} else {
-		ret = receive_all(r, e, &iov, (size_t)total, flags, umsg);
+		ret = receive_all(r, e, tcp, &iov, room, flags, h);
+		if (umsg && ret >= 0)
+			ret = answer(umsg, h, ret);
 	}
 	iov_free(&iov);
 	return ret;
@@ -242,4 +237,27 @@ long recvmsg_held(struct regs *r, struct fdesc *e, long flags)
 {
 	struct kmsghdr h;
 	return user_read(&h, A2(r), sizeof(h)) ? sock_may_block(r, DirRead) : scattered(r, e, &h, A2(r), flags);
+}
+
+/* It receives one message after the other and waits for each. */
+long recvmmsg_held(struct regs *r, struct fdesc *e, long flags, int64_t deadline)
+{
+	struct regs now = *r;
+	unsigned done = 0;
+	long ret = 0;
+	now.rax = __NR_recvmsg;
+	now.rdx = (uint64_t)(flags & ~(long)MSG_WAITFORONE);
+	for (; done < (unsigned)A3(r); done++, now.rsi += SIZEOF_MMSGHDR) {
+		ret = now.rdx & MSG_DONTWAIT ? shim_raw(&now) : recvmsg_held(&now, e, (long)now.rdx);
+		unsigned len = (unsigned)ret;
+		if (ret >= 0 && user_write(now.rsi + sizeof(struct kmsghdr), &len, sizeof(len)))
+			ret = -EFAULT;
+		if (ret < 0)
+			break;
+		if (flags & MSG_WAITFORONE)
+			now.rdx |= MSG_DONTWAIT;
+		if (deadline && os_nanotime() >= deadline)
+			return done + 1;
+	}
+	return done ? (long)done : ret;
 }

@@ -35,8 +35,8 @@ static inline void note_drained(struct fdesc *e, enum fdkind k, long flags, uint
 
 /* --- receiving --- */
 
-/* MSG_WAITALL on a stream: goes on until the buffer is full; the first part is there if ret > 0. */
-static long recv_all(struct iocall *c, bool tcp, long ret)
+/* MSG_WAITALL on TCP: goes on until the buffer is full; the first part is there if ret > 0. */
+static long recv_all(struct iocall *c, long ret)
 {
 	long done = 0, wanted = c->a[2];
 	for (;;) {
@@ -56,7 +56,7 @@ static long recv_all(struct iocall *c, bool tcp, long ret)
 			c->a[2] -= ret;
 			c->a[4] = c->a[5] = 0;
 		}
-		if (done && tcp && sock_is_broken((int)c->a[0]) && sock_is_read((int)c->a[0]))
+		if (done && sock_is_broken((int)c->a[0]) && sock_is_read((int)c->a[0]))
 			break;
 		ret = io_try(c);
 		if (ret == -EAGAIN)
@@ -80,8 +80,8 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 	c.seen = seen;
 	if (ret == -EAGAIN)
 		ret = io_wait(&c);
-	if (flags & MSG_WAITALL && (k == KindTCP || k == KindStream))
-		return recv_all(&c, k == KindTCP, ret);
+	if (flags & MSG_WAITALL && k == KindTCP)
+		return recv_all(&c, ret);
 	if (ret != IO_RETRY)
 		return io_end(&c, ret);
 	ret = io_loop(&c);
@@ -93,7 +93,7 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
 	bool call = r->rax == __NR_recvfrom;
-	if (unlikely(k == KindLowat))
+	if (unlikely(k == KindLowat || (flags & MSG_WAITALL && k == KindStream)))
 		return recv_held(r, e, flags);
 	uint32_t seen = fdesc_seen(e, DirRead);
 	if (k == KindTCP && A3(r) && fd_drained(e))
@@ -123,6 +123,12 @@ long shim_recvfrom(struct regs *r)
 	return sock_recv(r, e, fd_kind(e, (int)A1(r)), flags);
 }
 
+/* Message sockets disregard both. */
+static bool waits_for_more(enum fdkind k, long flags)
+{
+	return k == KindLowat || (flags & MSG_WAITALL && (k == KindTCP || k == KindStream));
+}
+
 long shim_recvmsg(struct regs *r)
 {
 	struct fdesc *e = fdesc_get((int)A1(r));
@@ -132,42 +138,27 @@ long shim_recvmsg(struct regs *r)
 		return shim_raw(r);
 	if (unlikely(!e || flags & HARDLY_WAITS))
 		return sock_may_block(r, DirRead);
-	/* MSG_WAITALL with ancillary data has rules of its own about where to stop: left to the kernel. */
-	enum fdkind k = fd_kind(e, (int)A1(r));
-	if (unlikely(flags & MSG_WAITALL || k == KindLowat))
-		return k == KindTCP || k == KindStream || k == KindLowat ? recvmsg_held(r, e, flags) : sock_may_block(r, DirRead);
+	if (unlikely(waits_for_more(fd_kind(e, (int)A1(r)), flags)))
+		return recvmsg_held(r, e, flags);
 	io_begin(&c, r, e, DirRead);
 	c.a[2] = flags | MSG_DONTWAIT;
 	c.sock = true;
 	return io_loop(&c);
 }
 
-/* The timeout of recvmmsg is looked at after each message only (recvmmsg(2), BUGS). */
-long shim_recvmmsg(struct regs *r)
+static long receive_messages(struct regs *r, struct fdesc *e, long flags, int64_t deadline)
 {
-	struct fdesc *e = fdesc_get((int)A1(r));
-	long flags = (long)(int)A4(r);
-	int64_t ns = -1, deadline = 0;
 	struct iocall c;
-	int err = A5(r) ? user_read_timespec(A5(r), &ns) : 0;
-	if (err)
-		return err;
-	if (flags & MSG_DONTWAIT)
-		return shim_raw(r);
-	if (unlikely(!e || flags & (MSG_WAITALL | HARDLY_WAITS) || fd_kind(e, (int)A1(r)) == KindLowat))
-		return sock_may_block(r, DirRead);
-	if (ns >= 0)
-		deadline = deadline_after(ns);
+	long done = 0, ret;
 	io_begin(&c, r, e, DirRead);
 	c.a[3] = (flags & ~(long)MSG_WAITFORONE) | MSG_DONTWAIT;
 	c.a[4] = 0;
 	c.sock = true;
-	long done = 0, ret;
 	for (;;) {
 		ret = io_try(&c);
 		if (ret > 0) {
 			done += ret;
-			c.a[1] += ret * 64; /* sizeof(struct mmsghdr) */
+			c.a[1] += ret * SIZEOF_MMSGHDR;
 			c.a[2] -= ret;
 			if (c.a[2] <= 0 || flags & MSG_WAITFORONE || (deadline && os_nanotime() >= deadline))
 				break;
@@ -186,13 +177,33 @@ long shim_recvmmsg(struct regs *r)
 	}
 	if (c.waited)
 		iowait_end(&c.w);
-	if (done && ns >= 0) {
+	return done ? done : ret;
+}
+
+/* The timeout of recvmmsg is looked at after each message only (recvmmsg(2), BUGS). */
+long shim_recvmmsg(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long flags = (long)(int)A4(r);
+	int64_t ns = -1, deadline = 0;
+	int err = A5(r) ? user_read_timespec(A5(r), &ns) : 0;
+	if (err)
+		return err;
+	if (flags & MSG_DONTWAIT)
+		return shim_raw(r);
+	if (unlikely(!e || flags & HARDLY_WAITS))
+		return sock_may_block(r, DirRead);
+	if (ns >= 0)
+		deadline = deadline_after(ns);
+	bool held = unlikely(waits_for_more(fd_kind(e, (int)A1(r)), flags));
+	long ret = held ? recvmmsg_held(r, e, flags, deadline) : receive_messages(r, e, flags, deadline);
+	if (ret > 0 && ns >= 0) {
 		int64_t left = deadline - os_nanotime();
 		struct ktimespec ts = { left > 0 ? left / NSEC_PER_SEC : 0, left > 0 ? left % NSEC_PER_SEC : 0 };
 		if (user_write(A5(r), &ts, sizeof(ts)))
 			return -EFAULT;
 	}
-	return done ? done : ret;
+	return ret;
 }
 
 /* --- sending --- */
@@ -405,7 +416,7 @@ long shim_sendmmsg(struct regs *r)
 		ret = io_try(&c);
 		if (ret > 0) {
 			done += ret;
-			c.a[1] += ret * 64;
+			c.a[1] += ret * SIZEOF_MMSGHDR;
 			c.a[2] -= ret;
 			continue;
 		}

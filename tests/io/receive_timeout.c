@@ -143,7 +143,7 @@ static pid_t signal_for_another(int tcp, enum call call, size_t part)
 int main(void)
 {
     struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    pid_t pid[8];
+    pid_t pid[16];
     int n = 0, status;
     CHECK(sigaction(SIGUSR1, &sa, NULL) == 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -157,6 +157,9 @@ int main(void)
         pid[n++] = signal_for_another(0, Read, part);
         pid[n++] = signal_for_another(0, Readv, part);
         pid[n++] = signal_for_another(0, Recvmsg_all, part);
+        pid[n++] = signal_for_another(0, Recvmmsg_all, part);
+        pid[n++] = signal_for_another(1, Recvmsg_all, part);
+        pid[n++] = signal_for_another(1, Peek_all, part);
     }
     for (int i = 0; i < n; i++)
         CHECK(waitpid(pid[i], &status, 0) == pid[i] && status == 0);
