@@ -1,5 +1,5 @@
-/* fifo_nonblock.c: a FIFO opened with O_NONBLOCK. Its first read is at the end while nobody writes, and finds nothing yet when
- * somebody may; with its first write it is full, or nobody reads. */
+/* fifo_nonblock.c: a FIFO opened with O_NONBLOCK. Its first read is at the end while nobody writes, also if it was made blocking, and
+ * finds nothing yet when somebody may; with its first write it is full, or nobody reads. */
 #include "iotest.h"
 #include <sys/stat.h>
 
@@ -27,6 +27,40 @@ static void read_first(int vector)
     CHECK(write(w, "x", 1) == 1 && reads(fd, vector) == 1);
     close(w);
     CHECK(reads(fd, vector) == 0);
+    close(fd);
+}
+
+static void *reads_twice(void *arg)
+{
+    int fd = ((int *)arg)[0], vector = ((int *)arg)[1];
+    CHECK(reads(fd, vector) == 1 && reads(fd, vector) == 0);
+    return NULL;
+}
+
+static void made_blocking(int vector, int read_before)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK), arg[] = { fd, vector };
+    CHECK(fd >= 0 && (!read_before || reads(fd, vector) == 0));
+    CHECK(fcntl(fd, F_SETFL, 0) == 0);
+    CHECK(reads(fd, vector) == 0 && reads(fd, vector) == 0);
+    int w = open(path, O_WRONLY);
+    CHECK(w >= 0);
+    pthread_t t = start(reads_twice, arg);
+    settle();
+    CHECK(write(w, "x", 1) == 1);
+    settle();
+    close(w);
+    join(t);
+    CHECK(reads(fd, vector) == 0);
+    close(fd);
+}
+
+/* It reads only what it has itself written. */
+static void both_ways(void)
+{
+    int fd = open(path, O_RDWR);
+    char c[2];
+    CHECK(fd >= 0 && write(fd, "ab", 2) == 2 && read(fd, c, 2) == 2 && c[1] == 'b');
     close(fd);
 }
 
@@ -73,6 +107,10 @@ int main(void)
     read_first(0);
     read_first(1);
     write_first();
+    alarm(60);
+    for (int i = 0; i < 4; i++)
+        made_blocking(i & 1, i >> 1);
+    both_ways();
     CHECK(unlink(path) == 0);
     puts("done");
     return 0;
