@@ -7,6 +7,7 @@
  */
 #include "prof.h"
 #include "runtime.h"
+#include "sig.h"
 #include "tracebuf.h"
 
 static struct p *enter(struct m *m, struct g *g, int nr)
@@ -175,10 +176,10 @@ static long handed_off(struct g *g, long nr, const long args[6])
 #define INTERRUPTED (-4L)
 #define NOT_MADE (-513L) /* by arch_blocking_syscall */
 
-/* A signal that is not for this G ended it. */
+/* A signal that is not for this G ended it, or a look at signals that others take. */
 static bool is_to_repeat(struct g *g, long r)
 {
-	return unlikely(r == INTERRUPTED || r == NOT_MADE) && !load_acq(&g->interrupt);
+	return unlikely(r == INTERRUPTED || r == NOT_MADE) && !sig_deliverable(g);
 }
 
 static long repeat(struct g *g, long nr, const long args[6], bool is_long)

@@ -90,3 +90,8 @@ void sig_end_waits(void)
 void sig_ending_changed(void)
 {
 }
+
+bool sig_deliverable(struct g *g)
+{
+	return load_acq(&g->interrupt) != 0;
+}
