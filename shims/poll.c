@@ -228,6 +228,13 @@ long sigmask_end(bool swapped, long ret)
 	return ret;
 }
 
+long sigmask_end_late(bool swapped, long ret)
+{
+	if (swapped && !sig_deliverable(getg()))
+		sig_restore_mask(getg());
+	return ret;
+}
+
 /* --- the calls --- */
 
 static long count_poll(const struct pollset *s, void *arg)

@@ -49,5 +49,7 @@ void polltimeout_update(const struct polltimeout *t);
 long polled_once(long ret);
 long sigmask_begin(uintptr_t mask, size_t size);
 long sigmask_end(bool swapped, long ret);
+/* Of calls whose mask stays for the handler of what is pending at their end, whatever else they return. */
+long sigmask_end_late(bool swapped, long ret);
 
 #endif

@@ -4,7 +4,7 @@
  * only, and a ring's registered number is known to the kernel thread that registered it. A G that asks for one of these
  * is wired. Rings without serve any kernel thread; a wait for completions blocks like any other call.
  */
-#include "shim.h"
+#include "pollset.h"
 
 #define SETUP_R_DISABLED (1u << 6)
 #define SETUP_SINGLE_ISSUER (1u << 12)
@@ -46,27 +46,38 @@ struct getevents_arg {
 	uint64_t ts;
 };
 
-/* For how long from now it waits at most, and what says so; -1: for ever, until some time, or who knows. */
-static int64_t wait_of(const struct regs *r, struct getevents_arg *arg)
-{
-	int64_t ns;
-	if ((A4(r) & (ENTER_EXT_ARG | ENTER_ABS_TIMER | ENTER_EXT_ARG_REG)) != ENTER_EXT_ARG || A6(r) != sizeof(*arg) ||
-	    user_read(arg, A5(r), sizeof(*arg)) || !arg->ts || user_read_timespec(arg->ts, &ns))
-		return -1;
-	return ns;
-}
-
+/* The mask is the G's and not given to the kernel, and a time from now is counted here. What lies in a registered region the
+ * kernel knows alone. */
 static long wait_for_completions(struct regs *r)
 {
-	struct getevents_arg arg;
-	int64_t left[2];
-	int64_t ns = wait_of(r, &arg);
-	if (ns < 0)
-		return shim_blocks_long_nohand(r);
-	arg.ts = (uintptr_t)left;
-	const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)&arg, (long)A6(r) };
-	long ret = blocking_syscall_until(getg(), __NR_io_uring_enter, a, left, deadline_after(ns));
-	return ret == -EINTR ? -ERESTARTNOHAND : ret;
+	struct getevents_arg arg = { 0 };
+	struct regs now = *r;
+	uintptr_t mask = A5(r);
+	size_t size = A6(r);
+	int64_t ns = -1, left[2];
+	if (A4(r) & ENTER_EXT_ARG) {
+		if (A4(r) & ENTER_EXT_ARG_REG || size != sizeof(arg) || user_read(&arg, A5(r), sizeof(arg)) ||
+		    (arg.ts && !(A4(r) & ENTER_ABS_TIMER) && user_read_timespec(arg.ts, &ns)))
+			return shim_blocks_long_nohand(r);
+		mask = arg.sigmask;
+		size = arg.sigmask_size;
+		arg.sigmask = 0;
+		now.r8 = (uintptr_t)&arg;
+	} else {
+		now.r8 = now.r9 = 0;
+	}
+	long ret, swapped = sigmask_begin(mask, size);
+	if (swapped < 0)
+		return swapped;
+	if (ns < 0) {
+		ret = shim_blocks_long_nohand(&now);
+	} else {
+		arg.ts = (uintptr_t)left;
+		const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)&arg, (long)sizeof(arg) };
+		ret = blocking_syscall_until(getg(), __NR_io_uring_enter, a, left, deadline_after(ns));
+		ret = ret == -EINTR ? -ERESTARTNOHAND : ret;
+	}
+	return sigmask_end_late(swapped, ret);
 }
 
 /* Without a wait for completions it only submits. One that submits and waits says that it has submitted also if a signal has ended the

@@ -9,7 +9,7 @@
  * the thread in its wait, and sends the signal to end that, would have it wait on.
  */
 #include "../runtime/sig.h"
-#include "shim.h"
+#include "pollset.h"
 #include <linux/aio_abi.h>
 #include <linux/fcntl.h>
 #include <asm/siginfo.h>
@@ -156,16 +156,17 @@ long shim_mq(struct regs *r)
 	return got == -ETIMEDOUT ? ret : got;
 }
 
-/* io_getevents and io_pgetevents. A signal for another G may have them return with less than the least. */
+/* A signal for another G may have the call return with less than the least. */
 long shim_io_getevents(struct regs *r)
 {
+	static const struct ktimespec now;
 	struct g *g = getg();
 	int64_t ns = -1, deadline = 0, left[2];
 	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), (long)A6(r) }, done = 0, ret;
 	if (A5(r) && user_read_timespec(A5(r), &ns))
 		return shim_blocks_long_nohand(r);
 	if (a[1] <= 0 || ns == 0)
-		return shim_raw(r);
+		return polled_once(shim_raw(r));
 	if (ns > 0) {
 		deadline = deadline_after(ns);
 		a[4] = (long)left;
@@ -179,5 +180,25 @@ long shim_io_getevents(struct regs *r)
 		a[2] -= ret;
 		a[3] += ret * (long)sizeof(struct io_event);
 	} while (a[1] > 0 && !sig_deliverable(g) && (ns < 0 || os_nanotime() < deadline));
+	if (ret == -EINTR) {
+		long got = sys5(__NR_io_getevents, a[0], a[1], a[2], a[3], &now);
+		done += got > 0 ? got : 0;
+	}
 	return done ? done : ret == -EINTR ? -ERESTARTNOHAND : ret;
+}
+
+long shim_io_pgetevents(struct regs *r)
+{
+	struct {
+		uintptr_t mask;
+		size_t size;
+	} sig = { 0 };
+	struct regs now = *r;
+	if (A6(r) && user_read(&sig, A6(r), sizeof(sig)))
+		return -EFAULT;
+	long swapped = sigmask_begin(sig.mask, sig.size);
+	if (swapped < 0)
+		return swapped;
+	now.r9 = 0;
+	return sigmask_end_late(swapped, shim_io_getevents(&now));
 }
