@@ -43,13 +43,11 @@ static bool on_first_kernel_thread(void)
 	return getm()->procid == (int)main_g->tid;
 }
 
-/* The main thread's name is the process's, the first kernel thread's, also while it runs on another. Without /proc: only what is
- * remembered of it. */
-static void main_name(char name[GNAME_LEN], bool set)
+/* What is not read stays. */
+static void comm_file(const char *path, char name[GNAME_LEN], bool set)
 {
-	char path[48], text[GNAME_LEN + 1] = "";
+	char text[GNAME_LEN + 1] = "";
 	size_t len = 0;
-	rt_snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)main_g->tid);
 	int fd = (int)sys4(__NR_openat, AT_FDCWD, path, (set ? O_WRONLY : O_RDONLY) | O_CLOEXEC, 0);
 	if (fd < 0)
 		return;
@@ -60,6 +58,32 @@ static void main_name(char name[GNAME_LEN], bool set)
 	sys1(__NR_close, fd);
 	for (long i = 0; !set && n > 0 && i < GNAME_LEN; i++)
 		name[i] = i < n - 1 ? text[i] : 0;
+}
+
+/* The main thread's name is the process's, the first kernel thread's, also while it runs on another. Without /proc: only what is
+ * remembered of it. */
+static void main_name(char name[GNAME_LEN], bool set)
+{
+	char path[48];
+	rt_snprintf(path, sizeof(path), "/proc/self/task/%d/comm", (int)main_g->tid);
+	comm_file(path, name, set);
+}
+
+/* The same in the child of a fork, where no other thread sees the descriptor. In the /proc of another namespace the number would be
+ * another process's. */
+static void name_of_maker(char name[GNAME_LEN], int pid)
+{
+	char path[48], self[16] = "";
+	sys4(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof(self) - 1);
+	rt_snprintf(path, sizeof(path), "%d", os_getpid());
+	for (size_t i = 0; i < sizeof(self); i++) {
+		if (self[i] != path[i])
+			return;
+		if (!self[i])
+			break;
+	}
+	rt_snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	comm_file(path, name, false);
 }
 
 long shim_prctl(struct regs *r)
@@ -325,8 +349,7 @@ struct identity ident_before_fork(struct g *g)
 {
 	struct identity id = ident_for_child(g);
 	id.named = g != main_g || !on_first_kernel_thread();
-	if (unlikely(g == main_g && id.named))
-		main_name(g->name, false);
+	id.maker = g == main_g ? (int)g->tid : 0;
 	return id;
 }
 
@@ -334,6 +357,8 @@ struct identity ident_before_fork(struct g *g)
 void ident_after_fork(struct g *g, const struct identity *id)
 {
 	store_rlx(&common.kept, false);
+	if (id->named && id->maker)
+		name_of_maker(g->name, id->maker);
 	if (id->named)
 		sys2(__NR_prctl, PR_SET_NAME, g->name);
 	if (likely(!id->recorded))

@@ -93,6 +93,7 @@ struct identity {
 	int nice, ioprio, policy, priority;
 	uint8_t recorded; /* Recorded… */
 	bool named;	  /* the calling kernel thread does not have the G's name */
+	int maker;	  /* whose name a child has of the main G: the process's id; 0: another G's */
 };
 void ident_inherit(struct g *g, const struct g *maker);
 struct identity ident_for_child(const struct g *g);
