@@ -17,12 +17,12 @@ static void *lives(void *arg)
     return arg;
 }
 
-/* The value of a line of /proc/self/status, in KiB. */
-static long status_kib(const char *name)
+/* The value of a line of such a file, in KiB. */
+static long kib(const char *path, const char *name)
 {
     char line[256];
     long value = -1;
-    FILE *file = fopen("/proc/self/status", "r");
+    FILE *file = fopen(path, "r");
     CHECK(file != NULL);
     while (fgets(line, sizeof line, file) != NULL)
         if (strncmp(line, name, strlen(name)) == 0)
@@ -31,19 +31,27 @@ static long status_kib(const char *name)
     return value;
 }
 
+/* The kernel's stacks and slabs, of the whole machine. */
+static long kernel_kib(void)
+{
+    return kib("/proc/meminfo", "KernelStack:") + kib("/proc/meminfo", "Slab:");
+}
+
 int main(int argc, char **argv)
 {
     wanted = argc > 1 ? strtol(argv[1], NULL, 10) : 2000;
     int report = argc > 2;
     pthread_t *threads = malloc((size_t)wanted * sizeof *threads);
     CHECK(threads != NULL);
+    long kernel = kernel_kib();
     int64_t begin = now_ns(CLOCK_MONOTONIC);
     for (long i = 0; i < wanted; i++)
         threads[i] = start(lives, &threads[i]);
     CHECK0(pthread_mutex_lock(&lock));
     while (here < wanted)
         CHECK0(pthread_cond_wait(&all_here, &lock));
-    long rss = status_kib("VmRSS:"), tables = status_kib("VmPTE:");
+    long rss = kib("/proc/self/status", "VmRSS:"), tables = kib("/proc/self/status", "VmPTE:");
+    kernel = kernel_kib() - kernel;
     leaving = 1;
     CHECK0(pthread_mutex_unlock(&lock));
     CHECK0(pthread_cond_broadcast(&leave));
@@ -52,8 +60,8 @@ int main(int argc, char **argv)
     int64_t end = now_ns(CLOCK_MONOTONIC);
     printf("%ld threads\n", here);
     if (report)
-        printf("%.0f ms, %.1f MiB resident, %.1f MiB of page tables\n", (double)(end - begin) / 1e6,
-               (double)rss / 1024, (double)tables / 1024);
+        printf("%.0f ms, %.1f MiB resident, %.1f MiB of page tables, %.1f MiB more in the kernel\n",
+               (double)(end - begin) / 1e6, (double)rss / 1024, (double)tables / 1024, (double)kernel / 1024);
     free(threads);
     return 0;
 }
