@@ -214,6 +214,29 @@ void sig_actions_after_exec(void)
 	unlock(&siglock);
 }
 
+/* CLONE_CLEAR_SIGHAND: handlers and all flags are gone. Those that preloom needs in the kernel stay. */
+void sig_actions_clear(void)
+{
+	lock(&siglock);
+	for (int sig = 1; sig <= NSIG_ALL; sig++) {
+		struct ksigaction was = actions[sig];
+		actions[sig] = (struct ksigaction){ .handler = is_handler(&was) ? HANDLER_DFL : was.handler };
+		if (is_handler(&was) || was.flags & SA_KEPT)
+			install(sig);
+	}
+	count_handlers();
+	unlock(&siglock);
+}
+
+/* The same in a process that shares our memory: the kernel has cleared its table, where ours stood for SIG_IGN also that. */
+void sig_actions_cleared_foreign(void)
+{
+	const struct ksigaction ignored = { .handler = HANDLER_IGN, .flags = SA_RESTORER, .restorer = (uintptr_t)arch_restorer };
+	for (int sig = 1; sig <= NSIG_ALL; sig++)
+		if (actions[sig].handler == HANDLER_IGN && (ours & sigbit(sig)))
+			kernel_set(sig, &ignored);
+}
+
 /* Somebody wants to see the end, or no longer does. */
 void sig_ending_changed(void)
 {

@@ -80,6 +80,8 @@ void sig_actions_init(void);
 void sig_actions_after_fork(void);
 void sig_actions_for_exec(void);
 void sig_actions_after_exec(void);
+void sig_actions_clear(void);
+void sig_actions_cleared_foreign(void);
 void sig_default_action(int sig, const struct ksiginfo *info); /* as the kernel does it; no lock held */
 void sig_set_default(int sig);				       /* in the kernel, for good */
 void sig_foreign_action(int sig, struct ksigaction *sa, bool was_set); /* what a vfork child shall see */

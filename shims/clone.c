@@ -7,6 +7,7 @@
 #include "../runtime/netpoll.h"
 #include "../runtime/smplocks.h"
 #include "shim.h"
+#include "sigimpl.h"
 #include <asm/signal.h>
 #include <linux/sched.h>
 
@@ -25,6 +26,7 @@ struct childframe {
 /* What a child that is to be given something first finds there besides. */
 struct firstframe {
 	struct identity id;
+	uint64_t cleared; /* it has no handlers */
 	struct regs regs;
 };
 
@@ -55,7 +57,7 @@ static void before_thread(void)
 
 static long clone_thread(struct regs *r, const struct cloneargs *a)
 {
-	if ((a->flags & THREAD_FLAGS) != THREAD_FLAGS || a->flags & (CLONE_VFORK | CLONE_PIDFD) || !a->stack)
+	if ((a->flags & THREAD_FLAGS) != THREAD_FLAGS || a->flags & (CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND) || !a->stack)
 		return -EINVAL;
 	if (!sysmon_start())
 		return -EAGAIN;
@@ -137,17 +139,19 @@ static uintptr_t child_stack(const struct regs *r, uintptr_t top, uint64_t mask)
 
 static _Noreturn void child_begins(const struct firstframe *f)
 {
+	if (f->cleared)
+		sig_actions_cleared_foreign();
 	ident_apply(&f->id);
 	arch_resume_regs(&f->regs);
 }
 
-/* The same for a child that is to have what its maker was told. */
-static uintptr_t child_stack_first(const struct regs *r, uintptr_t top, uint64_t mask, const struct identity *id)
+/* The same for a child that is to have what its maker was told, or to clear its handlers. */
+static uintptr_t child_stack_first(const struct regs *r, uintptr_t top, uint64_t mask, const struct identity *id, bool clear)
 {
 	struct firstframe *first = (struct firstframe *)(top - RED_ZONE - sizeof(*first));
 	uintptr_t entry = ((uintptr_t)first & ~(uintptr_t)15) - 8; /* as if the function had been called */
 	struct childframe *f = (struct childframe *)(entry - sizeof(*f));
-	*first = (struct firstframe){ *id, *r };
+	*first = (struct firstframe){ *id, clear, *r };
 	*f = (struct childframe){ mask, &foreign_m, { .ret = (uintptr_t)child_begins, .rdi = (uintptr_t)first } };
 	return (uintptr_t)f;
 }
@@ -175,7 +179,7 @@ static void before_foreign(const struct regs *r, const struct clone_args *full)
 static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 {
 	struct g *g = getg();
-	bool vfork = full->flags & CLONE_VFORK;
+	bool vfork = full->flags & CLONE_VFORK, clear = full->flags & CLONE_CLEAR_SIGHAND;
 	before_foreign(r, full);
 	if (!vfork)
 		atomic_fetch_add(&sched.nforeign, 1); /* we are not told when it ends */
@@ -184,7 +188,8 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	uint64_t old = block_signals();
 	const struct identity id = ident_for_child(g);
 	uintptr_t top = full->stack + full->stack_size;
-	uintptr_t sp = likely(!id.recorded) ? child_stack(r, top, g->sig.mask) : child_stack_first(r, top, g->sig.mask, &id);
+	uintptr_t sp = likely(!id.recorded && !clear) ? child_stack(r, top, g->sig.mask) :
+							child_stack_first(r, top, g->sig.mask, &id, clear);
 	long pid;
 	if (vfork)
 		entersyscall_block((int)r->rax);
@@ -210,9 +215,14 @@ static long clone_exotic(struct regs *r, struct clone_args *full, size_t size)
 {
 	struct clone_args a = *full;
 	uintptr_t top = a.stack ? a.stack + a.stack_size : 0;
+	bool clear = a.flags & CLONE_CLEAR_SIGHAND && !(a.flags & CLONE_SIGHAND); /* with both the kernel says EINVAL */
 	a.flags &= ~(uint64_t)CLONE_VM;
+	if (clear)
+		a.flags &= ~CLONE_CLEAR_SIGHAND;
 	a.stack = a.stack_size = 0;
 	long pid = fork_call(r, &a, __NR_clone3, (long)&a, (long)size, 0, 0, 0);
+	if (pid == 0 && clear)
+		sig_actions_clear();
 	if (pid == 0 && top)
 		continue_on(top, r);
 	return pid;
@@ -246,6 +256,20 @@ static struct clone_args args_of_clone(const struct regs *r)
 	};
 }
 
+/* Of a structure that is larger than ours, made for a newer kernel, the rest must be zero. */
+static long rest_is_zero(uintptr_t at, uintptr_t end)
+{
+	for (uint64_t word; at < end; at += sizeof(word)) {
+		size_t n = end - at < sizeof(word) ? end - at : sizeof(word);
+		word = 0;
+		if (user_read(&word, at, n))
+			return -EFAULT;
+		if (word)
+			return -E2BIG;
+	}
+	return 0;
+}
+
 static long args_of_clone3(const struct regs *r, struct clone_args *a, size_t *size)
 {
 	*size = A2(r);
@@ -253,8 +277,12 @@ static long args_of_clone3(const struct regs *r, struct clone_args *a, size_t *s
 		return -EINVAL;
 	if (*size > 4096)
 		return -E2BIG;
-	if (*size > sizeof(*a))
+	if (*size > sizeof(*a)) {
+		long err = rest_is_zero(A1(r) + sizeof(*a), A1(r) + *size);
+		if (err)
+			return err;
 		*size = sizeof(*a);
+	}
 	return user_read(a, A1(r), *size);
 }
 
