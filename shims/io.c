@@ -17,13 +17,11 @@
 #include <asm/ioctls.h>
 #include <asm/stat.h>
 #include <asm/termbits.h>
-#include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
 #include <linux/stat.h>
 
 #define PIPE_BUF 4096
-#define SPLICE_F_NONBLOCK 2
 
 /* A terminal read that would not just wait for input: background process (SIGTTIN at once), VMIN of 0, or more than is asked
  * for, for which alone poll waits. */
@@ -94,6 +92,7 @@ static long read_poll_first(struct regs *r, struct fdesc *e, enum fdkind k)
 	if (fd_nonblocking(e) || (k == KindTty && tty_read_is_special(r)))
 		return shim_may_block(r);
 	io_begin(&c, r, e, DirRead);
+	c.pipe = k == KindPoll;
 	return io_poll_first(&c, POLLIN);
 }
 
@@ -103,37 +102,12 @@ static bool filtered(long ret)
 	return ret == -ENOSYS || ret == -EPERM;
 }
 
-static bool is_fifo(int fd)
-{
-	struct stat st;
-	return sys2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFIFO;
-}
-
-/* poll does not know that a FIFO opened with O_NONBLOCK is at its end before somebody has opened it for writing. vmsplice knows:
- * it reads, and never waits. One that writes, too, is never at its end, and vmsplice would write to it. */
-static long read_fifo_early(const struct regs *r)
-{
-	int fd = (int)A1(r);
-	const struct kiovec one = { A2(r), A3(r) };
-	bool list = r->rax != __NR_read;
-	long ret;
-	if (!is_fifo(fd) || (sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY)
-		return -EAGAIN;
-	do
-		ret = sys4(__NR_vmsplice, fd, list ? A2(r) : (uintptr_t)&one, list ? A3(r) : 1, SPLICE_F_NONBLOCK);
-	while (ret == -EINTR); /* by a signal of any kind, as kernel_poll */
-	return ret;
-}
-
 /* The non-blocking form is not known for this file after all. */
 static long nowait_refused(struct regs *r, struct fdesc *e, long err)
 {
 	if (err == -EOPNOTSUPP || (filtered(err) && !kind_is_socket((enum fdkind)load_rlx(&e->kind)))) {
-		long ret = read_fifo_early(r);
-		if (ret == 0)
-			return 0; /* and so again, until somebody writes */
 		fdesc_set_kind(e, KindPoll);
-		return ret > 0 ? ret : read_poll_first(r, e, KindPoll);
+		return read_poll_first(r, e, KindPoll);
 	}
 	return shim_may_block(r);
 }
@@ -223,6 +197,12 @@ long shim_getrandom(struct regs *r)
 }
 
 /* --- write --- */
+
+static bool is_fifo(int fd)
+{
+	struct stat st;
+	return sys2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFIFO;
+}
 
 /* A FIFO and a terminal take all, however long that takes, unless a signal comes. */
 static long write_on(struct regs *r, enum fdkind k, struct kiovec *v, size_t n, size_t total, long ret)

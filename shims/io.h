@@ -25,6 +25,7 @@ struct iocall {
 	uint32_t seen; /* events before the last try */
 	bool sock;     /* socket timeouts apply */
 	bool accepts;  /* waits only if the socket listens */
+	bool pipe;     /* perhaps a FIFO, of whose end poll does not know */
 	bool waited;   /* w is in use */
 	bool timed;    /* a socket timeout applies: a signal gives -EINTR in spite of SA_RESTART */
 	bool late;     /* the deadline is past, and the last try under way */

@@ -15,6 +15,7 @@
 #include <asm/socket.h>
 #include <linux/in.h>
 
+#define SPLICE_F_NONBLOCK 2
 #define TCP_INFO 11 /* linux/tcp.h does not go with linux/socket.h here */
 #define STATE_CLOSE 7
 
@@ -31,7 +32,7 @@ void io_begin(struct iocall *c, struct regs *r, struct fdesc *e, enum iodir dir)
 	c->a[5] = (long)A6(r);
 	c->dir = dir;
 	c->reason = dir == DirRead ? WaitIORead : WaitIOWrite;
-	c->sock = c->accepts = c->waited = c->timed = c->late = false;
+	c->sock = c->accepts = c->pipe = c->waited = c->timed = c->late = false;
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO in ns; 0: none. */
@@ -215,6 +216,21 @@ long io_loop(struct iocall *c)
 	return ret;
 }
 
+/* poll does not know that a FIFO opened with O_NONBLOCK is at its end before somebody has opened it for writing. vmsplice knows: it
+ * reads and never waits, and takes nothing where it cannot write. To one that the program may write to it would write. */
+static bool fifo_is_at_end(int fd)
+{
+	static const char nowhere = 0;
+	const struct kiovec v = { (uintptr_t)&nowhere, 1 };
+	long ret;
+	if ((sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY)
+		return false;
+	do
+		ret = sys4(__NR_vmsplice, fd, &v, 1, SPLICE_F_NONBLOCK);
+	while (ret == -EINTR); /* by a signal of any kind, as kernel_poll */
+	return ret == 0;
+}
+
 long io_poll_first(struct iocall *c, short events)
 {
 	for (;;) {
@@ -227,6 +243,8 @@ long io_poll_first(struct iocall *c, short events)
 				iowait_end(&c->w);
 			return ret;
 		}
+		if (c->pipe && !c->waited && fifo_is_at_end(p.fd))
+			return 0;
 		/* The kernel takes the new number before it looks who is there. */
 		long ret = c->accepts && !c->waited ? netpoll_number_left() : 0;
 		if (ret == 0)

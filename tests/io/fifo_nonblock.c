@@ -55,6 +55,34 @@ static void made_blocking(int vector, int read_before)
     close(fd);
 }
 
+/* There is something from before it was opened. */
+static void left_behind(void)
+{
+    int first = open(path, O_RDONLY | O_NONBLOCK), w = open(path, O_WRONLY);
+    CHECK(first >= 0 && w >= 0 && write(w, "x", 1) == 1);
+    close(w);
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    close(first);
+    CHECK(fd >= 0 && fcntl(fd, F_SETFL, 0) == 0);
+    CHECK(reads(fd, 0) == 1 && reads(fd, 0) == 0);
+    close(fd);
+}
+
+/* A pipe in packets, opened anew by name. */
+static void packets(void)
+{
+    int p[2];
+    char name[64], c[8];
+    CHECK(pipe2(p, O_DIRECT) == 0);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+    int fd = open(name, O_RDONLY);
+    CHECK(fd >= 0 && write(p[1], "abc", 3) == 3 && write(p[1], "def", 3) == 3);
+    CHECK(read(fd, c, sizeof(c)) == 3 && read(fd, c, sizeof(c)) == 3);
+    close(p[0]);
+    close(p[1]);
+    close(fd);
+}
+
 /* It reads only what it has itself written. */
 static void both_ways(void)
 {
@@ -110,6 +138,8 @@ int main(void)
     alarm(60);
     for (int i = 0; i < 4; i++)
         made_blocking(i & 1, i >> 1);
+    left_behind();
+    packets();
     both_ways();
     CHECK(unlink(path) == 0);
     puts("done");
