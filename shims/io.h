@@ -29,6 +29,7 @@ struct iocall {
 	bool waited;   /* w is in use */
 	bool timed;    /* a socket timeout applies: a signal gives -EINTR in spite of SA_RESTART */
 	bool late;     /* the deadline is past, and the last try under way */
+	int64_t timeout; /* that one, in ns */
 	struct iowait w;
 };
 
@@ -126,6 +127,7 @@ long sock_blocks_long(struct regs *r, enum iodir dir);
 long sock_interrupted(int fd, enum iodir dir);
 bool sock_is_broken(int fd);
 bool sock_is_read(int fd); /* nothing is there */
+bool sock_is_at_mark(int fd); /* urgent data follows: what has received something goes no further */
 
 /* recvfrom and sendto, or read and write, on a socket of kind k: -ENOTSOCK if it is none after all. */
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags);

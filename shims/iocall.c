@@ -13,6 +13,7 @@
 #include <linux/socket.h>
 #include <asm/ioctls.h>
 #include <asm/socket.h>
+#include <asm/sockios.h>
 #include <linux/in.h>
 
 #define SPLICE_F_NONBLOCK 2
@@ -88,6 +89,12 @@ bool sock_is_read(int fd)
 	return sys3(__NR_ioctl, fd, FIONREAD, &there) != 0 || there <= 0;
 }
 
+bool sock_is_at_mark(int fd)
+{
+	int at_mark = 0;
+	return sys3(__NR_ioctl, fd, SIOCATMARK, &at_mark) == 0 && at_mark;
+}
+
 /* 0: the call may wait; *timeout > 0: no longer than that. Else -errno. */
 static long may_wait(struct iocall *c, int64_t *timeout)
 {
@@ -131,6 +138,7 @@ long io_wait(struct iocall *c)
 		c->waited = true;
 		if (timeout) {
 			c->timed = true;
+			c->timeout = timeout;
 			c->w.deadline = deadline_after(timeout);
 		}
 	}

@@ -57,7 +57,7 @@ struct kcmsghdr {
 };
 
 /* AF_UNIX puts nothing together with what comes after descriptors, whether there was room for them or not. */
-static bool has_descriptors(const struct kmsghdr *h)
+static bool has_descriptors(int fd, const struct kmsghdr *h)
 {
 	struct kcmsghdr c;
 	for (size_t at = 0; at + sizeof(c) <= h->controllen; at += (c.len + 7) & ~(size_t)7) {
@@ -66,50 +66,64 @@ static bool has_descriptors(const struct kmsghdr *h)
 		if (c.level == SOL_SOCKET && c.type == SCM_RIGHTS)
 			return true;
 	}
-	return h->flags & MSG_CTRUNC;
+	return h->flags & MSG_CTRUNC && option(fd, SO_PASSSEC) <= 0; /* of which there is nothing, but no room for it either */
 }
 
-/* As much as is waited for, into the list. msg is the room for the rest, and then the answer. */
-static long receive_all(struct regs *r, struct fdesc *e, bool tcp, const struct iovcopy *iov, size_t total, long flags,
-			struct kmsghdr *msg)
+/* The kernel goes no further: something was received, and urgent data follows, or on TCP an error, which the next call is to be told;
+ * as is any error by a message that is not the first. */
+static bool ends_here(int fd, bool tcp, bool part, bool later)
+{
+	struct pollfd p = { fd, 0, 0 };
+	if (part && sock_is_at_mark(fd))
+		return true;
+	if (tcp)
+		return (part || later) && sock_is_broken(fd) && sock_is_read(fd);
+	return later && !part && kernel_poll(&p, 1) && p.revents & POLLERR && sock_is_read(fd);
+}
+
+/* As much as is waited for, into the list. msg is the room for the rest, and then the answer; later: other messages came before. */
+static long receive_all(struct iocall *c, bool tcp, const struct iovcopy *iov, size_t total, long flags, struct kmsghdr *msg, bool later)
 {
 	const struct kmsghdr room = *msg;
 	struct kmsghdr h;
 	struct kiovec *v = iov->v;
-	struct iocall c;
-	size_t n = iov->n, done = 0, want = awaited((int)A1(r), flags, total);
-	long ret;
-	io_begin(&c, r, e, DirRead);
-	c.nr = __NR_recvmsg;
-	c.a[1] = (long)&h;
-	c.a[2] = flags | MSG_DONTWAIT;
-	c.sock = true;
+	size_t n = iov->n, done = 0, want = awaited((int)c->a[0], flags, total);
+	long ret = -EAGAIN;
+	c->nr = __NR_recvmsg;
+	c->a[1] = (long)&h;
+	c->a[2] = flags | MSG_DONTWAIT;
+	c->sock = true;
 	for (;;) {
-		if (done && tcp && sock_is_broken((int)c.a[0]) && sock_is_read((int)c.a[0]))
+		if ((done || later) && ends_here((int)c->a[0], tcp, done > 0, later))
 			break;
 		h = room;
 		h.iov = (uintptr_t)v;
 		h.iovlen = n;
-		ret = io_try(&c);
+		ret = io_try(c);
 		if (ret == -EAGAIN) {
-			long end = io_wait(&c);
+			long end = io_wait(c);
 			if (end == IO_RETRY)
 				continue;
 			want = 0;
-			c.a[2] = end == IO_HANDOFF ? flags : c.a[2];
-			ret = end == IO_HANDOFF ? io_block(&c) : io_try(&c); /* what has come by now counts */
-			ret = ret == -EAGAIN ? end : ret;
+			c->a[2] = end == IO_HANDOFF ? flags : c->a[2];
+			ret = end == IO_HANDOFF ? io_block(c) : io_try(c); /* what has come by now counts */
+			ret = ret == -EAGAIN && end != IO_HANDOFF ? end : ret;
 		}
 		if (ret > 0 || (ret == 0 && !done))
 			*msg = h;
 		done += ret > 0 ? (size_t)ret : 0;
-		if (ret <= 0 || done >= want || (!tcp && has_descriptors(&h)))
+		if (ret <= 0 || done >= want || (!tcp && has_descriptors((int)c->a[0], &h)))
 			break;
 		iov_advance(&v, &n, (size_t)ret);
 	}
-	if (c.waited)
-		iowait_end(&c.w);
 	return done ? (long)done : ret;
+}
+
+static long end_waits(struct iocall *c, long ret)
+{
+	if (c->waited)
+		iowait_end(&c->w);
+	return ret;
 }
 
 /* c->nr and c->a take what there is; that counts when it is so much, or no more comes. */
@@ -170,13 +184,13 @@ static long take_at_once(struct iocall *c, bool tcp, size_t room, long flags)
 /* read or recvfrom */
 long recv_held(struct regs *r, struct fdesc *e, long flags)
 {
+	struct iocall c;
 	bool tcp = is_tcp(e, (int)A1(r));
 	enum how how = how_held((int)A1(r), tcp, flags);
 	size_t room = A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT;
 	struct kmsghdr h = { .name = r->rax == __NR_recvfrom ? A5(r) : 0 };
+	io_begin(&c, r, e, DirRead);
 	if (how == AtOnce) {
-		struct iocall c;
-		io_begin(&c, r, e, DirRead);
 		if (c.nr == __NR_read)
 			c.a[4] = c.a[5] = 0;
 		c.nr = __NR_recvfrom;
@@ -187,7 +201,7 @@ long recv_held(struct regs *r, struct fdesc *e, long flags)
 		return sock_may_block(r, DirRead);
 	struct iovcopy iov = { .small = { { A2(r), room } }, .n = 1 };
 	iov.v = iov.small;
-	long ret = receive_all(r, e, tcp, &iov, room, flags, &h);
+	long ret = end_waits(&c, receive_all(&c, tcp, &iov, room, flags, &h, false));
 	return h.name && ret >= 0 && user_write(A6(r), &h.namelen, sizeof(h.namelen)) ? -EFAULT : ret;
 }
 
@@ -201,25 +215,27 @@ static long answer(uintptr_t umsg, const struct kmsghdr *h, long ret)
 		       ret;
 }
 
-/* readv or recvmsg: the list is the program's; umsg: its message, of which h is a copy, or 0. */
-static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintptr_t umsg, long flags)
+/* readv or recvmsg, which c has begun; its waits are to be ended. The list is the program's; umsg: its message, of which h is a copy,
+ * or 0. */
+static long scattered(struct iocall *c, struct kmsghdr *h, uintptr_t umsg, long flags, bool later)
 {
 	struct iovcopy iov;
-	bool tcp = is_tcp(e, (int)A1(r));
-	enum how how = how_held((int)A1(r), tcp, flags);
+	int fd = (int)c->a[0];
+	bool tcp = is_tcp(c->e, fd);
+	enum how how = how_held(fd, tcp, flags);
 	long ret, total = how == ByKernel ? 0 : iov_copy(&iov, h->iov, h->iovlen);
 	if (total <= 0)
-		return sock_may_block(r, DirRead); /* the kernel says which error */
+		return sock_may_block(c->r, DirRead); /* the kernel says which error */
 	size_t room = (size_t)total < MAX_RW_COUNT ? (size_t)total : MAX_RW_COUNT;
 	if (how == AtOnce) {
-		struct iocall c;
-		io_begin(&c, r, e, DirRead);
-		c.nr = __NR_recvmsg;
-		c.a[1] = umsg ? (long)umsg : (long)h;
-		c.a[2] = flags | MSG_DONTWAIT;
-		ret = take_at_once(&c, tcp, room, flags);
+		struct iocall once;
+		io_begin(&once, c->r, c->e, DirRead);
+		once.nr = __NR_recvmsg;
+		once.a[1] = umsg ? (long)umsg : (long)h;
+		once.a[2] = flags | MSG_DONTWAIT;
+		ret = take_at_once(&once, tcp, room, flags);
 	} else {
-		ret = receive_all(r, e, tcp, &iov, room, flags, h);
+		ret = receive_all(c, tcp, &iov, room, flags, h, later);
 		if (umsg && ret >= 0)
 			ret = answer(umsg, h, ret);
 	}
@@ -230,34 +246,57 @@ static long scattered(struct regs *r, struct fdesc *e, struct kmsghdr *h, uintpt
 long readv_held(struct regs *r, struct fdesc *e)
 {
 	struct kmsghdr h = { .iov = A2(r), .iovlen = A3(r) };
-	return scattered(r, e, &h, 0, 0);
+	struct iocall c;
+	io_begin(&c, r, e, DirRead);
+	return end_waits(&c, scattered(&c, &h, 0, 0, false));
+}
+
+static long message(struct iocall *c, long flags, bool later)
+{
+	uintptr_t umsg = A2(c->r);
+	struct kmsghdr h;
+	return user_read(&h, umsg, sizeof(h)) ? sock_may_block(c->r, DirRead) : scattered(c, &h, umsg, flags, later);
 }
 
 long recvmsg_held(struct regs *r, struct fdesc *e, long flags)
 {
-	struct kmsghdr h;
-	return user_read(&h, A2(r), sizeof(h)) ? sock_may_block(r, DirRead) : scattered(r, e, &h, A2(r), flags);
+	struct iocall c;
+	io_begin(&c, r, e, DirRead);
+	return end_waits(&c, message(&c, flags, false));
 }
 
-/* It receives one message after the other and waits for each. */
+/* It receives one message after the other and waits for each, on the file that the number was at the beginning. An error that
+ * is known then is told first, one that comes after a message is left to the next call. */
 long recvmmsg_held(struct regs *r, struct fdesc *e, long flags, int64_t deadline)
 {
 	struct regs now = *r;
+	struct iocall c;
 	unsigned done = 0;
-	long ret = 0;
+	long ret = sys5(__NR_recvmmsg, (int)A1(r), A2(r), 0, MSG_DONTWAIT, 0);
 	now.rax = __NR_recvmsg;
 	now.rdx = (uint64_t)(flags & ~(long)MSG_WAITFORONE);
-	for (; done < (unsigned)A3(r); done++, now.rsi += SIZEOF_MMSGHDR) {
-		ret = now.rdx & MSG_DONTWAIT ? shim_raw(&now) : recvmsg_held(&now, e, (long)now.rdx);
+	io_begin(&c, &now, e, DirRead);
+	while (ret >= 0 && done < (unsigned)A3(r)) {
+		now.rdi = (uint64_t)c.a[0];
+		if (!(now.rdx & MSG_DONTWAIT))
+			ret = message(&c, (long)now.rdx, done > 0);
+		else
+			ret = ends_here((int)c.a[0], is_tcp(c.e, (int)c.a[0]), false, true) ? -EAGAIN : shim_raw(&now);
 		unsigned len = (unsigned)ret;
 		if (ret >= 0 && user_write(now.rsi + sizeof(struct kmsghdr), &len, sizeof(len)))
 			ret = -EFAULT;
 		if (ret < 0)
 			break;
+		done++;
+		now.rsi += SIZEOF_MMSGHDR;
 		if (flags & MSG_WAITFORONE)
 			now.rdx |= MSG_DONTWAIT;
 		if (deadline && os_nanotime() >= deadline)
-			return done + 1;
+			break;
+		if (c.timed) { /* anew for each */
+			c.w.deadline = deadline_after(c.timeout);
+			c.late = false;
+		}
 	}
-	return done ? (long)done : ret;
+	return end_waits(&c, done ? (long)done : ret);
 }

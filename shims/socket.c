@@ -56,7 +56,7 @@ static long recv_all(struct iocall *c, long ret)
 			c->a[2] -= ret;
 			c->a[4] = c->a[5] = 0;
 		}
-		if (done && sock_is_broken((int)c->a[0]) && sock_is_read((int)c->a[0]))
+		if (done && (sock_is_at_mark((int)c->a[0]) || (sock_is_broken((int)c->a[0]) && sock_is_read((int)c->a[0]))))
 			break;
 		ret = io_try(c);
 		if (ret == -EAGAIN)
