@@ -9,6 +9,7 @@
 #include "shim.h"
 #include "sigimpl.h"
 #include <linux/fcntl.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/time.h>
@@ -69,10 +70,24 @@ static void main_name(char name[GNAME_LEN], bool set)
 	comm_file(path, name, set);
 }
 
+/* How often the main thread has named itself, which children see, too, until they have their name: what its file says after that is
+ * not what they are to have. NULL: none has asked yet. */
+static _Atomic uint32_t *renamed;
+
+static void count_renames(void)
+{
+	if (renamed)
+		return;
+	long p = sys6(__NR_mmap, 0, sizeof(*renamed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p > 0)
+		renamed = (_Atomic uint32_t *)p;
+}
+
 /* The same in the child of a fork, where no other thread sees the descriptor. In the /proc of another namespace the number would be
  * another process's. */
-static void name_of_maker(char name[GNAME_LEN], int pid)
+static void name_of_maker(char name[GNAME_LEN], int pid, uint32_t renames)
 {
+	char now[GNAME_LEN];
 	char path[48], self[16] = "";
 	sys4(__NR_readlinkat, AT_FDCWD, "/proc/self", self, sizeof(self) - 1);
 	rt_snprintf(path, sizeof(path), "%d", os_getpid());
@@ -83,7 +98,13 @@ static void name_of_maker(char name[GNAME_LEN], int pid)
 			break;
 	}
 	rt_snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	comm_file(path, name, false);
+	for (int i = 0; i < GNAME_LEN; i++)
+		now[i] = name[i];
+	comm_file(path, now, false);
+	if (!renamed || atomic_load(renamed) != renames)
+		return;
+	for (int i = 0; i < GNAME_LEN; i++)
+		name[i] = now[i];
 }
 
 long shim_prctl(struct regs *r)
@@ -104,6 +125,8 @@ long shim_prctl(struct regs *r)
 			g->name[i] = name[i];
 		if (g != main_g)
 			return 0;
+		if (renamed)
+			atomic_fetch_add(renamed, 1);
 		if (on_first_kernel_thread())
 			return shim_raw(r);
 		main_name(name, true);
@@ -350,6 +373,9 @@ struct identity ident_before_fork(struct g *g)
 	struct identity id = ident_for_child(g);
 	id.named = g != main_g || !on_first_kernel_thread();
 	id.maker = g == main_g ? (int)g->tid : 0;
+	if (id.named && id.maker)
+		count_renames();
+	id.renames = renamed ? load_rlx(renamed) : 0;
 	return id;
 }
 
@@ -358,7 +384,10 @@ void ident_after_fork(struct g *g, const struct identity *id)
 {
 	store_rlx(&common.kept, false);
 	if (id->named && id->maker)
-		name_of_maker(g->name, id->maker);
+		name_of_maker(g->name, id->maker, id->renames);
+	if (renamed)
+		sys2(__NR_munmap, renamed, sizeof(*renamed));
+	renamed = NULL;
 	if (id->named)
 		sys2(__NR_prctl, PR_SET_NAME, g->name);
 	if (likely(!id->recorded))

@@ -94,6 +94,7 @@ struct identity {
 	uint8_t recorded; /* Recorded… */
 	bool named;	  /* the calling kernel thread does not have the G's name */
 	int maker;	  /* whose name a child has of the main G: the process's id; 0: another G's */
+	uint32_t renames; /* of the maker's so far */
 };
 void ident_inherit(struct g *g, const struct g *maker);
 struct identity ident_for_child(const struct g *g);
