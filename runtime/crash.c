@@ -17,6 +17,7 @@
 
 enum { NotYet, GoingOn, Done };
 static _Atomic uint32_t state;
+static struct m *_Atomic reporter; /* while it is going on */
 
 static const char *signal_text(int sig)
 {
@@ -32,14 +33,26 @@ static const char *signal_text(int sig)
 	return sig > 0 && sig < (int)nelem(text) && text[sig] ? text[sig] : "signal";
 }
 
+/* The M that reports was ended by the kernel while it did, see lost.c; the caller does so instead. */
+static bool takes_over(void)
+{
+	struct m *m = load_acq(&reporter);
+	return m && m->procid && !load_rlx(&m->lives) && atomic_compare_exchange_strong(&reporter, &m, getm());
+}
+
 /* False: another thread's report is over, and there is nothing to add. */
 static bool first_report(void)
 {
 	uint32_t none = NotYet;
-	if (atomic_compare_exchange_strong(&state, &none, GoingOn))
+	if (atomic_compare_exchange_strong(&state, &none, GoingOn)) {
+		store_rel(&reporter, getm());
 		return true;
-	while (load_acq(&state) == GoingOn)
+	}
+	while (load_acq(&state) == GoingOn) {
+		if (takes_over())
+			return true;
 		os_usleep(WAIT_STEP);
+	}
 	return false;
 }
 
@@ -145,5 +158,6 @@ void crash_throw(void)
 void crash_after_fork(void)
 {
 	store_rlx(&state, NotYet);
+	store_rlx(&reporter, NULL);
 	helper_after_fork();
 }

@@ -170,6 +170,7 @@ struct m {
 
 	uint32_t foreign; /* not an M: a kernel thread or vfork child that the program made; passes all to the kernel */
 	int procid;	  /* kernel thread id */
+	_Atomic uint32_t lives; /* the kernel clears it when the kernel thread ends */
 	int id;
 	struct p *p;	 /* attached P; NULL while blocked or idle */
 	struct p *_Atomic oldp; /* P it had when it entered a system call */

@@ -88,7 +88,6 @@ int os_newm(struct m *m)
 	/* glibc's own set: a sandbox that lets a program make threads may know no other. */
 	unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
 			      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-	static int cleared; /* nobody waits for the end of an M */
 	uint64_t all = ~0ULL, old;
 	/* No signal before the M has its own pointer in GS, nor a change of this thread's credentials before they are copied. */
 	sys4(__NR_rt_sigprocmask, 2, &all, &old, 8);
@@ -97,7 +96,8 @@ int os_newm(struct m *m)
 		m->world_result = self->world_result;
 		store_rlx(&m->world_seen, load_rlx(&self->world_seen));
 	}
-	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, &cleared, m, arch_get_fs());
+	store_rlx(&m->lives, 1);
+	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, (int *)&m->lives, m, arch_get_fs());
 	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	return (int)r;
 }

@@ -143,6 +143,7 @@ void sched_init(int gomaxprocs)
 	if (!m_init(&m0))
 		throw("out of memory for the first kernel thread's stack");
 	m0.procid = os_gettid();
+	m0.lives = 1;
 	sched.firstm = &m0;
 	sched.nm = 1;
 	procresize(gomaxprocs);

@@ -8,6 +8,7 @@
 #include "circle.h"
 #include "control.h"
 #include "lockcheck.h"
+#include "lost.h"
 #include "narrow.h"
 #include "prof.h"
 #include "runtime.h"
@@ -145,6 +146,8 @@ static bool sleep_while_idle(int64_t now)
 		ns = next > now ? next - now + MAX_DELAY : MAX_DELAY;
 	if (deep && !circle_settled(n))
 		ns = until_circle(ns, now);
+	if (deep && lost_look(now, true) && (ns < 0 || ns > LOST_AGAIN))
+		ns = LOST_AGAIN;
 	if (rt_opt.schedtrace && (ns < 0 || ns > rt_opt.schedtrace))
 		ns = rt_opt.schedtrace;
 	note_sleep(&sched.sysmonnote, ns);
@@ -298,6 +301,7 @@ _Noreturn void sysmon(void)
 		bool acted = control_work(now);
 		acted |= sysmon_retake(now);
 		retry_calls(&last_try, now);
+		lost_look(now, false);
 		stack_tick(now);
 		poll_if_stale(pace.often, now);
 		sig_tick();

@@ -238,6 +238,15 @@ static long seccomp_for_all(struct regs *r)
 	return ret;
 }
 
+/* Strict mode allows four calls and no time stamps: no M can live so. */
+long cred_strict(void)
+{
+	static _Atomic uint32_t told;
+	if (!atomic_exchange(&told, 1))
+		rt_printf(rt_opt.logfd, "preloom: seccomp's strict mode is refused (EINVAL): no thread runs in it under preloom, PRELOOM=off does without preloom\n");
+	return -EINVAL;
+}
+
 long shim_wire_seccomp(struct regs *r)
 {
 	smplocks_keep("text that may become unchangeable");
@@ -247,7 +256,7 @@ long shim_wire_seccomp(struct regs *r)
 			return seccomp_for_all(r);
 		return cred_confined(r, "seccomp");
 	case SECCOMP_SET_MODE_STRICT:
-		return cred_confined(r, "seccomp");
+		return A2(r) || A3(r) ? -EINVAL : cred_strict();
 	default:
 		return shim_raw(r);
 	}

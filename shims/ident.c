@@ -11,6 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <linux/resource.h>
 #include <linux/time.h>
 
@@ -142,7 +143,7 @@ long shim_prctl(struct regs *r)
 	case PR_SET_NO_NEW_PRIVS:
 		return cred_no_new_privs(r);
 	case PR_SET_SECCOMP:
-		return cred_confined(r, "seccomp");
+		return A2(r) == SECCOMP_MODE_STRICT ? cred_strict() : cred_confined(r, "seccomp");
 	default: {
 		const char *why = cred_prctl_wires((int)A1(r));
 		if (why)

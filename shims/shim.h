@@ -107,6 +107,7 @@ long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads 
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 long cred_no_new_privs(struct regs *r);
 long cred_confined(struct regs *r, const char *why);
+long cred_strict(void);
 int cred_wired_thread(const struct g *g);
 int cred_unchanged_thread(void);
 const char *cred_prctl_wires(int option); /* why; NULL: it does not */

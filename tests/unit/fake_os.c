@@ -88,6 +88,7 @@ int os_newm(struct m *m)
 	if (fake.nms == FAKE_MS)
 		ck_abort_msg("more than %d M's", FAKE_MS);
 	m->procid = 1000 + fake.nms;
+	store_rlx(&m->lives, 1);
 	fake.ms[fake.nms++] = (struct fake_m){ .m = m, .state = MNew };
 	return m->procid;
 }
