@@ -243,7 +243,8 @@ long cred_strict(void)
 {
 	static _Atomic uint32_t told;
 	if (!atomic_exchange(&told, 1))
-		rt_printf(rt_opt.logfd, "preloom: seccomp's strict mode is refused (EINVAL): no thread runs in it under preloom, PRELOOM=off does without preloom\n");
+		rt_printf(rt_opt.logfd, "preloom: seccomp's strict mode is refused (EINVAL): it leaves preloom no way to run threads;"
+					" PRELOOM=off runs the program on kernel threads\n");
 	return -EINVAL;
 }
 

@@ -53,10 +53,16 @@ static void *victim(void *arg)
     return NULL;
 }
 
+/* Not before each has happened, however little runs in that time. */
+static int over(void)
+{
+    return stress_over() && __atomic_load_n(&cleaned, __ATOMIC_SEQ_CST) && __atomic_load_n(&handled, __ATOMIC_SEQ_CST);
+}
+
 static void *hunter(void *arg)
 {
     uint32_t state = stress_random((int)(intptr_t)arg);
-    while (!stress_over()) {
+    while (!over()) {
         pthread_t thread = start(victim, (void *)(uintptr_t)(random_next(&state) | 1));
         for (uint32_t i = random_next(&state) % 8; i > 0; i--) {
             stress_pause(&state);

@@ -142,7 +142,8 @@ static void *periodic(void *arg)
         ;
     end = now_ns(CLOCK_THREAD_CPUTIME_ID);
     int all = hits + overruns;
-    printf("spinning: %s\n", all <= (end - begin) / (10 * MS) + 1 ? "one for each interval" : "too many");
+    /* One that was due just before may have come just after, too: expiry is seen at ticks. */
+    printf("spinning: %s\n", all <= (end - begin) / (10 * MS) + 2 ? "one for each interval" : "too many");
     set(t, 0, 0, 0);
     hits = 0;
     begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
