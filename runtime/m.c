@@ -1,7 +1,8 @@
 /* m.c - kernel threads: their structures, notes, birth and end.
  *
  * An idle M sleeps on its note and is used again. One ends if a wired G changed it, or if its kernel thread was not to be had.
- * Its structure then serves the next M and nothing else: sysmon and the senders of signals look at M's without a lock.
+ * Its structure then serves another M, once the kernel thread has ended, and nothing else: sysmon and the senders of signals look at
+ * M's without a lock.
  */
 #include "gs.h"
 #include "prof.h"
@@ -55,12 +56,16 @@ bool m_init(struct m *m)
 	return true;
 }
 
+/* Not one whose kernel thread is still on its way out: the kernel would clear `lives` of the next. */
 static struct m *m_alloc(void)
 {
 	lock(&sched.lock);
-	struct m *m = free_ms;
+	struct m **pm = &free_ms;
+	while (*pm && load_rlx(&(*pm)->lives))
+		pm = &(*pm)->schedlink;
+	struct m *m = *pm;
 	if (m)
-		free_ms = m->schedlink;
+		*pm = m->schedlink;
 	unlock(&sched.lock);
 	return m ? m : rt_alloc(sizeof(*m));
 }
@@ -137,6 +142,6 @@ _Noreturn void m_retire(void)
 	m->g0stack = NULL;
 	lock(&sched.lock);
 	m_free_locked(m);
-	store_rel(&sched.lock.v, 0); /* not by unlock: *m may be another M's from here on */
+	store_rel(&sched.lock.v, 0); /* not by unlock: this is no M any more */
 	arch_munmap_exit(stack, size);
 }

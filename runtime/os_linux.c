@@ -99,6 +99,8 @@ int os_newm(struct m *m)
 	store_rlx(&m->lives, 1);
 	long r = arch_clone_m(flags, (void *)(m->g0sp - 8), &m->procid, (int *)&m->lives, m, arch_get_fs());
 	sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
+	if (r < 0)
+		store_rlx(&m->lives, 0);
 	return (int)r;
 }
 

@@ -354,6 +354,7 @@ _Noreturn void arch_munmap_exit(void *stack, size_t size)
 {
 	(void)stack;
 	(void)size;
+	store_rlx(&fake.running->m->lives, 0);
 	for (;;)
 		fake_suspend(MGone);
 }

@@ -11,6 +11,13 @@ static void with_worker(void)
 	ck_assert(!lost_look(fake.now, true));
 }
 
+static void m_abandon(struct m *m)
+{
+	lock(&sched.lock);
+	m_abandon_locked(m);
+	unlock(&sched.lock);
+}
+
 static void look(void *at_once)
 {
 	lost_look(fake.now, at_once != NULL);
@@ -71,5 +78,21 @@ START_TEST(one_that_is_being_made_or_runs_nothing_more)
 }
 END_TEST
 
+/* The kernel clears the word when it has left its last instruction behind, which is after it has given itself back. */
+START_TEST(a_structure_waits_for_the_end_of_its_kernel_thread)
+{
+	with_worker();
+	struct m *m = m_new(), *other;
+	store_rlx(&m->lives, 1);
+	m_abandon(m);
+	other = m_new();
+	ck_assert_ptr_ne(other, m);
+	m_abandon(other);
+	store_rlx(&m->lives, 0);
+	ck_assert_ptr_eq(m_new(), other);
+	ck_assert_ptr_eq(m_new(), m);
+}
+END_TEST
+
 UNIT_MAIN("lost", it_is_seen_twice_before_the_process_ends, it_looks_every_100_ms, each_is_seen_twice,
-	  one_that_is_being_made_or_runs_nothing_more)
+	  one_that_is_being_made_or_runs_nothing_more, a_structure_waits_for_the_end_of_its_kernel_thread)
