@@ -1,11 +1,27 @@
 /* filter_kills.c: a thread makes a call at which its seccomp filter has it killed, and nobody else. The main thread, which
- * joins it, does not wait in silence: the process ends with a line and a dump. */
+ * joins it, does not wait in silence: the process ends with a line and a dump. NAME [beside]: while other threads compute and
+ * yield, so that no P ever idles. */
 #include "../check.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+
+static void *computes(void *arg)
+{
+    for (volatile long i = 0;; i++)
+        ;
+    return arg;
+}
+
+static void *yields(void *arg)
+{
+    for (;;)
+        sched_yield();
+    return arg;
+}
 
 static void *calls(void *arg)
 {
@@ -22,8 +38,13 @@ static void *calls(void *arg)
     return arg;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+    for (int i = 0; argc > 1 && i < 2; i++) {
+        start(computes, NULL);
+        start(yields, NULL);
+    }
     join(start(calls, NULL));
     return 0;
 }
