@@ -377,7 +377,7 @@ static long readv_any(struct regs *r)
 	if (kind_is_socket(k) || k == KindPipe || k == KindEvent)
 		return readv_nowait(r, e);
 	if (k == KindPoll || k == KindTty)
-		return read_poll_first(r, e, k);
+		return iov_is_nothing(A2(r), A3(r)) ? shim_raw(r) : read_poll_first(r, e, k);
 	if (k == KindEndless)
 		return readv_endless(r);
 	if (likely(k != KindLowat))

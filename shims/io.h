@@ -105,6 +105,7 @@ struct iovcopy {
 	struct kiovec *v; /* small, or allocated */
 	size_t n, size;
 };
+bool iov_is_nothing(uintptr_t uiov, size_t n); /* for which no call waits, or more than the kernel takes */
 long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n); /* the total, or -errno; then iov_free */
 void iov_free(struct iovcopy *c);
 void iov_advance(struct kiovec **v, size_t *n, size_t done);

@@ -231,8 +231,6 @@ static bool fifo_is_at_end(int fd)
 	static const char nowhere = 0;
 	const struct kiovec v = { (uintptr_t)&nowhere, 1 };
 	long ret;
-	if ((sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY)
-		return false;
 	do
 		ret = sys4(__NR_vmsplice, fd, &v, 1, SPLICE_F_NONBLOCK);
 	while (ret == -EINTR); /* by a signal of any kind, as kernel_poll */
@@ -251,8 +249,13 @@ long io_poll_first(struct iocall *c, short events)
 				iowait_end(&c->w);
 			return ret;
 		}
-		if (c->pipe && !c->waited && fifo_is_at_end(p.fd))
-			return 0;
+		if (c->pipe && !c->waited) {
+			long access = sys3(__NR_fcntl, p.fd, F_GETFL, 0) & O_ACCMODE;
+			if (access == O_WRONLY)
+				return hand_off(c, false); /* -EBADF: no event comes */
+			if (access == O_RDONLY && fifo_is_at_end(p.fd))
+				return 0;
+		}
 		/* The kernel takes the new number before it looks who is there. */
 		long ret = c->accepts && !c->waited ? netpoll_number_left() : 0;
 		if (ret == 0)

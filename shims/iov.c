@@ -1,6 +1,17 @@
 /* iov.c - scatter lists: a private copy of the program's, and going on in the middle of one. */
 #include "io.h"
 
+bool iov_is_nothing(uintptr_t uiov, size_t n)
+{
+	struct kiovec v;
+	if (n > IOV_MAX_KERNEL)
+		return true;
+	for (; n; n--, uiov += sizeof(v))
+		if (user_read(&v, uiov, sizeof(v)) || v.len)
+			return false;
+	return true;
+}
+
 long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n)
 {
 	c->v = c->small;

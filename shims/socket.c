@@ -376,19 +376,10 @@ long shim_sendmsg(struct regs *r)
 }
 
 /* writev of nothing asks no socket, while sendmsg of nothing sends an empty message, or says that nobody is connected. */
-static bool writes_nothing(uintptr_t uiov, size_t n)
-{
-	struct kiovec v;
-	for (; n; n--, uiov += sizeof(v))
-		if (user_read(&v, uiov, sizeof(v)) || v.len)
-			return false;
-	return true;
-}
-
 long sock_writev(struct regs *r, struct fdesc *e, enum fdkind k)
 {
 	struct kmsghdr h = { .iov = A2(r), .iovlen = A3(r) };
-	if (h.iovlen > IOV_MAX_KERNEL || unlikely(writes_nothing(h.iov, h.iovlen)))
+	if (unlikely(iov_is_nothing(h.iov, h.iovlen)))
 		return shim_raw(r);
 	return sendmsg_any(r, e, k, &h, 0, k == KindSeq ? MSG_EOR : 0);
 }

@@ -68,6 +68,20 @@ static void left_behind(void)
     close(fd);
 }
 
+/* A call that asks for nothing, or of the wrong end, does not wait. */
+static void of_nothing(void)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK), w = open(path, O_WRONLY);
+    char c;
+    const struct iovec none[2] = { { &c, 0 }, { NULL, 0 } };
+    CHECK(fd >= 0 && w >= 0 && fcntl(fd, F_SETFL, 0) == 0);
+    CHECK(write(w, "x", 1) == 1 && read(fd, &c, 1) == 1);
+    CHECK(read(fd, &c, 0) == 0 && readv(fd, none, 2) == 0 && readv(fd, none, 0) == 0);
+    CHECK_ERRNO(read(w, &c, 1), EBADF);
+    close(w);
+    close(fd);
+}
+
 /* A pipe in packets, opened anew by name. */
 static void packets(void)
 {
@@ -139,6 +153,7 @@ int main(void)
     for (int i = 0; i < 4; i++)
         made_blocking(i & 1, i >> 1);
     left_behind();
+    of_nothing();
     packets();
     both_ways();
     CHECK(unlink(path) == 0);
