@@ -47,7 +47,7 @@ int main(void)
     pthread_t threads[MAKERS + MAPPERS];
     for (uintptr_t i = 0; i < MAKERS + MAPPERS; i++)
         threads[i] = start(i < MAKERS ? make : map, (void *)i);
-    sleep(3);
+    sleep(1);
     over = true;
     for (int i = 0; i < MAKERS + MAPPERS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
