@@ -93,11 +93,13 @@ void ready_last(struct g *g)
 	make_ready(g, false);
 }
 
+/* Threads begin in the order in which they are made, as programs (unknowingly) rely on: the first is next, if nobody is, and the
+ * others queue. */
 void thread_launch(struct g *g)
 {
 	struct p *pp = getm()->p;
 	count_ready(pp, g);
-	runq_put(pp, g, true);
+	runq_put(pp, g, runq_size(pp) == 0);
 	wake_others(pp);
 }
 

@@ -34,6 +34,31 @@ START_TEST(a_new_g_is_next)
 }
 END_TEST
 
+START_TEST(new_gs_begin_in_the_order_they_were_made)
+{
+	fake_start(1);
+	struct g *a = g_new(), *b = g_new(), *c = g_new();
+	thread_start(a);
+	thread_start(b);
+	thread_start(c);
+	ck_assert_ptr_eq(unit_take(), a);
+	ck_assert_ptr_eq(unit_take(), b);
+	ck_assert_ptr_eq(unit_take(), c);
+	ck_assert_ptr_null(unit_take());
+}
+END_TEST
+
+START_TEST(a_new_g_queues_behind_a_readied_one)
+{
+	fake_start(1);
+	struct g *woken = unit_parked(WaitFutex), *a = g_new();
+	ready(woken);
+	thread_start(a);
+	ck_assert_ptr_eq(unit_take(), woken);
+	ck_assert_ptr_eq(unit_take(), a);
+}
+END_TEST
+
 START_TEST(the_next_one_moves_the_former_to_the_end_of_the_ring)
 {
 	fake_start(1);
@@ -134,6 +159,7 @@ START_TEST(many_at_once_keep_their_order)
 END_TEST
 
 UNIT_MAIN("rule 1: local queue", a_readied_g_is_next, a_woken_g_is_next, a_new_g_is_next,
+	  new_gs_begin_in_the_order_they_were_made, a_new_g_queues_behind_a_readied_one,
 	  the_next_one_moves_the_former_to_the_end_of_the_ring, the_ring_is_first_in_first_out, the_ring_holds_256,
 	  runnext_inherits_the_time_slice, the_ring_does_not_inherit,
 	  without_an_m_the_global_queue, many_at_once_keep_their_order)
