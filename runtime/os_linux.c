@@ -15,6 +15,8 @@
 #include <linux/sched.h>
 #include <linux/time.h>
 
+#define HUGE (2UL << 20) /* the least size of huge pages */
+
 static int (*vdso_clock_gettime)(int, struct __kernel_timespec *);
 
 void os_set_vdso(void *clock_gettime)
@@ -232,13 +234,23 @@ void os_thread_init(struct m *m)
 	sig_m_init(m);
 }
 
-/* mremap of zero bytes duplicates a shared mapping and refuses a private one (Linux 4.14): the one way to tell them
- * apart without /proc. */
+/* In huge pages mremap wants an address that is a multiple of their size; in others one of the same size changes nothing. */
+static bool is_huge(uintptr_t page)
+{
+	if (page % HUGE == 0)
+		page += 4096;
+	return sys5(__NR_mremap, page, 4096, 4096, 0, 0) == -EINVAL;
+}
+
+/* mremap of zero bytes duplicates a shared mapping and refuses a private one with EINVAL (Linux 4.14): the one way to tell them
+ * apart without /proc. Whatever else keeps it from duplicating one (a limit is reached, it may not be), only a shared one comes so
+ * far. Huge pages are refused before: these count as shared, as the kernel knows which they are. */
 bool os_is_shared_memory(uintptr_t addr)
 {
-	long r = sys5(__NR_mremap, addr & ~4095UL, 0, 4096, MREMAP_MAYMOVE, 0);
+	uintptr_t page = addr & ~4095UL;
+	long r = sys5(__NR_mremap, page, 0, 4096, MREMAP_MAYMOVE, 0);
 	if (r < 0 && r > -4096)
-		return false;
+		return r != -EINVAL || is_huge(page);
 	sys2(__NR_munmap, r, 4096);
 	return true;
 }
