@@ -13,6 +13,7 @@
 #define NBUCKETS 4096
 
 static struct futexbucket buckets[NBUCKETS];
+_Atomic bool futex_by_kernel;
 
 struct futexbucket *futex_bucket(uintptr_t addr)
 {
@@ -103,16 +104,16 @@ static inline __attribute__((always_inline)) long queue(struct futexw *w, uint32
 	w->val = val;
 	futex_lock(b);
 	int64_t now = arch_user_read32((const void *)w->addr);
-	if (likely(now == val)) {
+	if (likely(now == val && (!load_rlx(&futex_by_kernel) || !w->bitset))) {
 		futex_enqueue_locked(b, w);
 		futex_unlock(b);
 		return 0;
 	}
 	futex_unlock(b);
-	return now < 0 ? -EFAULT : -EAGAIN;
+	return now < 0 ? -EFAULT : now == val ? -EINTR : -EAGAIN;
 }
 
-/* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT. */
+/* Compares and queues: 0, -EAGAIN if the word has another value, -EFAULT, -EINTR if the call is to be made again. */
 long futex_queue(struct futexw *w, uint32_t val)
 {
 	return queue(w, val);
@@ -249,6 +250,30 @@ void futex_ready(struct gqueue *q)
 		ready_list(q);
 }
 
+/* The kernel is to have all waits from now on, private ones too, as only there all meet: somebody who is no G shares the memory, or a
+ * G waits for private and for shared words at once. G's that wait here make their calls again. Not for PI locks, where the kernel
+ * wants ids of its own. */
+void futex_leave_to_kernel(void)
+{
+	struct gqueue q = { 0 };
+	if (atomic_exchange(&futex_by_kernel, true))
+		return;
+	for (uint32_t i = 0; i < NBUCKETS; i++) {
+		struct futexbucket *b = &buckets[i];
+		struct futexw *next;
+		futex_lock(b);
+		for (struct futexw *w = b->head; w; w = next) {
+			next = w->next;
+			if (!w->bitset)
+				continue;
+			w->how = WakeSignal;
+			futex_take_locked(b, w, &q);
+		}
+		futex_unlock(b);
+	}
+	ready_list(&q);
+}
+
 void futex_init(void)
 {
 	for (uint32_t i = 0; i < NBUCKETS; i++)
@@ -266,5 +291,6 @@ void futex_reset(void)
 		if (b->head || b->tail)
 			b->head = b->tail = NULL;
 	}
+	store_rlx(&futex_by_kernel, false);
 	futex_init();
 }

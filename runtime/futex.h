@@ -14,6 +14,8 @@ struct futexbucket {
 	} unlock[2];
 } __attribute__((aligned(64)));
 
+extern _Atomic bool futex_by_kernel; /* see futex_leave_to_kernel */
+
 struct futexbucket *futex_bucket(uintptr_t addr);
 
 /* Whoever looks into a queue holds a P from before he locks it until after he unlocked it. So with one P there is nobody to
@@ -41,6 +43,7 @@ void futex_leave(struct futexw *w);
 long futex_queue(struct futexw *w, uint32_t val);
 long futex_sleep(struct g *g, struct futexw *w, uint32_t seq, int64_t deadline);
 void futex_ready(struct gqueue *q);
+void futex_leave_to_kernel(void);
 
 /* futex_ops.c, futex_pi.c: as in futex(2), private memory */
 long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove, const uint32_t *cmp);

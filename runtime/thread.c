@@ -83,8 +83,11 @@ static void exit_m(struct g *g)
 		m->tainted = true;
 	}
 	g_free(g);
-	if (clear && arch_user_store32((void *)clear, 0) == 0)
+	if (clear && arch_user_store32((void *)clear, 0) == 0) {
 		futex_wake(clear, 1, ~0u);
+		if (unlikely(load_rlx(&futex_by_kernel)))
+			os_futex_wake_shared(clear, 1);
+	}
 	if (m->tainted)
 		m_retire();
 	schedule();

@@ -4,6 +4,7 @@
  * we do. It gets a GS of its own that says "foreign": its calls pass straight to the kernel. Signals are blocked in
  * the parent's M around every clone, since the child starts with a copy of the M's state.
  */
+#include "../runtime/futex.h"
 #include "../runtime/netpoll.h"
 #include "../runtime/smplocks.h"
 #include "shim.h"
@@ -181,8 +182,10 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	struct g *g = getg();
 	bool vfork = full->flags & CLONE_VFORK, clear = full->flags & CLONE_CLEAR_SIGHAND;
 	before_foreign(r, full);
-	if (!vfork)
+	if (!vfork) {
 		atomic_fetch_add(&sched.nforeign, 1); /* we are not told when it ends */
+		futex_leave_to_kernel();
+	}
 	if (full->flags & CLONE_SIGHAND)
 		sigaction_is_shared();
 	uint64_t old = block_signals();

@@ -3,13 +3,27 @@
 #include "shim.h"
 #include <linux/futex.h>
 
-#define INT_MAX 0x7fffffff
+static bool is_pi(unsigned op)
+{
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return true;
+	default:
+		return false;
+	}
+}
 
 /* Without FUTEX_PRIVATE_FLAG the word may be shared with another process. glibc leaves the flag out for pthread_join's
  * word and for process-shared objects, so ask the kernel what kind of memory it is. */
 static bool goes_to_kernel(uintptr_t addr, unsigned op)
 {
-	return !(op & FUTEX_PRIVATE_FLAG) && !stack_contains(addr) && os_is_shared_memory(addr);
+	return (unlikely(load_rlx(&futex_by_kernel)) && !is_pi(op)) ||
+	       (!(op & FUTEX_PRIVATE_FLAG) && !stack_contains(addr) && os_is_shared_memory(addr));
 }
 
 /* The deadline of a wait in monotonic ns; 0: none. */
@@ -58,19 +72,15 @@ static long kernel_futex(struct regs *r, unsigned op, unsigned cmd)
 	return interrupted(blocking_syscall_long(getg(), __NR_futex, a), a[3]);
 }
 
+/* How many to wake: the kernel counts after it has woken one. */
+static uint32_t at_least_one(uint32_t n)
+{
+	return (int)n <= 0 ? 1 : n;
+}
+
 static long wake(uintptr_t addr, uint32_t n, uint32_t bitset)
 {
-	if (bitset == 0)
-		return -EINVAL;
-	if ((int)n <= 0)
-		n = 1;
-	long woken = futex_wake(addr, n, bitset);
-	if (unlikely(load_rlx(&sched.nforeign)) && woken < (long)n) {
-		long k = sys6(__NR_futex, (long)addr, FUTEX_WAKE_BITSET_PRIVATE, (long)n - woken, 0, 0, (long)bitset);
-		if (k > 0)
-			woken += k;
-	}
-	return woken;
+	return bitset ? futex_wake(addr, at_least_one(n), bitset) : -EINVAL;
 }
 
 static long wait(struct regs *r, unsigned op, unsigned cmd)
@@ -168,9 +178,9 @@ long shim_futex(struct regs *r)
 {
 	unsigned op = (unsigned)A2(r);
 	uint32_t n = (uint32_t)A3(r);
-	if (unlikely(A1(r) & 3))
+	if (unlikely(A1(r) & 3) || unlikely(load_rlx(&futex_by_kernel)))
 		return any(r);
-	if (op == FUTEX_WAKE_PRIVATE && (int)n > 0 && !load_rlx(&sched.nforeign))
+	if (op == FUTEX_WAKE_PRIVATE && (int)n > 0)
 		return futex_wake(A1(r), n, FUTEX_BITSET_MATCH_ANY);
 	if (!A4(r) && (op == FUTEX_WAIT_PRIVATE || ((op & ~(unsigned)FUTEX_CLOCK_REALTIME) == FUTEX_WAIT_BITSET_PRIVATE &&
 						    (uint32_t)A6(r) == FUTEX_BITSET_MATCH_ANY)))
@@ -196,7 +206,7 @@ static int check_waitv(const struct waitv *v)
 	return v->addr & 3 || v->val >> 32 ? -EINVAL : 0;
 }
 
-/* Some words are shared with other processes: the kernel must wait for all. */
+/* Some words are shared with other processes: the kernel waits for all. */
 static long kernel_waitv(struct regs *r)
 {
 	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), 0 };
@@ -206,6 +216,7 @@ static long kernel_waitv(struct regs *r)
 
 static long waitv(struct regs *r, struct futexw *w, uint32_t *val, uint32_t n, int64_t deadline)
 {
+	uint32_t nshared = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		struct waitv v;
 		if (user_read(&v, A1(r) + i * sizeof(v), sizeof(v)))
@@ -213,11 +224,14 @@ static long waitv(struct regs *r, struct futexw *w, uint32_t *val, uint32_t n, i
 		int err = check_waitv(&v);
 		if (err)
 			return err;
-		if (goes_to_kernel(v.addr, v.flags))
-			return kernel_waitv(r);
+		nshared += goes_to_kernel(v.addr, v.flags);
 		w[i].addr = v.addr;
 		val[i] = (uint32_t)v.val;
 	}
+	if (nshared && nshared < n)
+		futex_leave_to_kernel();
+	if (nshared)
+		return kernel_waitv(r);
 	long ret = futex_waitv(getg(), w, val, n, deadline);
 	return ret == -EINTR ? -ERESTARTSYS : ret;
 }

@@ -271,7 +271,34 @@ START_TEST(waitv_with_a_timeout)
 }
 END_TEST
 
-UNIT_MAIN("futex", another_value_does_not_wait, another_value_again_and_again_is_a_fight, an_address_that_faults,
+START_TEST(left_to_the_kernel)
+{
+	fake_start(1);
+	struct waiter *w = waiters(3);
+	start_waitv();
+	futex_leave_to_kernel();
+	run_all();
+	ck_assert_int_eq(done(w, 3), 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(w[i].ret, -EINTR);
+	ck_assert_int_eq(v.ret, -EINTR);
+	ck_assert(bucket_empty(&word));
+	for (int k = 0; k < 3; k++)
+		ck_assert(bucket_empty(&words[k]));
+	/* One that looked before and comes only now. */
+	w = &(struct waiter){ .g = unit_runnable(), .addr = &word, .val = word };
+	fake_first(w->g, do_wait, w);
+	runq_put(&allp[0], w->g, false);
+	run_all();
+	ck_assert_int_eq(w->ret, -EINTR);
+	ck_assert(bucket_empty(&word));
+	futex_reset(); /* the child of a fork is alone */
+	waiters(1);
+	ck_assert_int_eq(wake(1), 1);
+}
+END_TEST
+
+UNIT_MAIN("futex", left_to_the_kernel, another_value_does_not_wait, another_value_again_and_again_is_a_fight, an_address_that_faults,
 	  a_wake_ends_the_wait, first_come_first_served, only_waiters_of_the_address, bits_must_meet, a_timeout, a_wake_stops_the_clock,
 	  no_wake_is_lost_on_one_that_timed_out, a_signal, a_signal_that_came_before, one_that_is_woken_is_next,
 	  of_many_none_is_next, a_fork_leaves_no_half_of_a_queue, a_thread_without_an_m_may_wake, waitv_says_which_word, waitv_with_another_value,
