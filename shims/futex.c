@@ -31,7 +31,7 @@ static int read_deadline(const struct regs *r, unsigned op, unsigned cmd, int64_
 {
 	int64_t ns;
 	*deadline = 0;
-	if (!A4(r))
+	if (!A4(r) || cmd == FUTEX_TRYLOCK_PI)
 		return 0;
 	int err = user_read_timespec(A4(r), &ns);
 	if (err)
@@ -156,7 +156,7 @@ static __attribute__((noinline)) long any(struct regs *r)
 	case FUTEX_WAKE_OP:
 		if (A5(r) & 3)
 			return -EINVAL;
-		return futex_wake_op(addr, A5(r), val, val2, val3);
+		return futex_wake_op(addr, A5(r), at_least_one(val), at_least_one(val2), val3);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
 	case FUTEX_TRYLOCK_PI:
