@@ -14,9 +14,10 @@
 #define COLOUR_STEP 128
 #define MIN_STACK_FOR_COLOUR (256u << 10)
 
+/* pthread_create leaves nothing above the stack pointer that it gives; others may. */
 static uintptr_t coloured(struct g *g, uintptr_t sp, size_t size)
 {
-	if (size < MIN_STACK_FOR_COLOUR)
+	if (size < MIN_STACK_FOR_COLOUR || !getg()->spawn_at)
 		return sp;
 	return sp - g->slot % COLOURS * COLOUR_STEP;
 }
