@@ -111,6 +111,7 @@ void fork_child(bool locked)
 	if (load_rlx(&g->no_new_privs))
 		store_rlx(&sched.no_new_privs, true);
 	m->tainted = false;
+	m->forker = 0;
 	store_rlx(&m->park, 0);
 	if (sched.nprocs > sched.gomaxprocs) /* the parent may have been in the middle of a change */
 		sched.gomaxprocs = sched.nprocs;

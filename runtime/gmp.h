@@ -193,6 +193,7 @@ struct m {
 	void *sigstack;
 	size_t sigstack_size;
 	bool tainted; /* a wired G changed this kernel thread: nobody else may use it */
+	uint64_t forker; /* goid of the G, not wired, that made a process here; several: SEVERAL_FORKERS; 0: none */
 	int locks; /* runtime locks held */
 	uint32_t rank;
 	uint64_t nsyscall;
@@ -204,6 +205,8 @@ struct m {
 	uint32_t trace_session;
 	int prof_timer; /* 1 + its id, 0: none; see profcpu.c */
 };
+
+#define SEVERAL_FORKERS UINT64_MAX
 
 #define RUNQ_LEN 256
 #define SCHED_TICK_GLOBAL 61

@@ -298,8 +298,7 @@ void wired_wait_for_p(struct g *g)
 	execute(g, false);
 }
 
-/* The first kernel thread cannot end with a G that changed it, only sleep for good: so another one, which is then of use to
- * others when the G has ended. False: there is none to be had. */
+/* Where the kernel thread should not end with a G that changed it: another one, made for the G. False: there is none to be had. */
 static bool wire_to_new_m(struct g *g)
 {
 	lock(&sched.lock);
@@ -344,6 +343,23 @@ void unlock_common(struct g *g)
 	sig_m_wired(m);
 }
 
+/* The calling G is about to make a process. Its end tells such a process, which may have asked for that (PR_SET_PDEATHSIG). */
+void m_forks(void)
+{
+	struct m *m = getm();
+	const struct g *g = m->curg;
+	if (g->lockedm)
+		return;
+	m->forker = !m->forker || m->forker == g->goid ? g->goid : SEVERAL_FORKERS;
+}
+
+/* Shall m not end with g? The first kernel thread cannot, it would only sleep for good; the one that g gets is of use to others when g
+ * has ended. Another may have made a process for a G that lives on. */
+static bool is_no_place_for(const struct m *m, const struct g *g)
+{
+	return m == sched.firstm ? g != main_g : m->forker && m->forker != g->goid;
+}
+
 void lockosthread(const char *why)
 {
 	struct m *m = getm();
@@ -356,7 +372,7 @@ void lockosthread(const char *why)
 	sysmon_start(); /* start_kernel_thread needs one that nothing was changed on */
 	g->wired_why = why;
 	g->wired_since = os_nanotime();
-	if (m == sched.firstm && g != main_g && wire_to_new_m(g)) {
+	if (is_no_place_for(m, g) && wire_to_new_m(g)) {
 		gosched();
 		return;
 	}

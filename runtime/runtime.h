@@ -35,6 +35,7 @@ void p_idle_end(struct p *pp);
 void checkdead_locked(void);
 uint32_t m_fastrand(struct m *m);
 void lockosthread(const char *why);
+void m_forks(void);
 extern const char wired_no_new_privs[]; /* a reason; this one alone can pass, see unlock_common */
 bool lock_child(struct g *child);
 void unlock_common(struct g *g);

@@ -100,6 +100,7 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	if (unlikely(rt_opt.tracer))
 		shim_wire("ptrace");
 	const struct identity id = ident_before_fork(g);
+	m_forks();
 	uint64_t mask = block_signals();
 	if (vfork)
 		entersyscall_block((int)r->rax);
@@ -188,6 +189,7 @@ static long clone_foreign(struct regs *r, struct clone_args *full, size_t size)
 	}
 	if (full->flags & CLONE_SIGHAND)
 		sigaction_is_shared();
+	m_forks();
 	uint64_t old = block_signals();
 	const struct identity id = ident_for_child(g);
 	uintptr_t top = full->stack + full->stack_size;
