@@ -3,8 +3,8 @@
  * glibc's setuid and its family mean the process: glibc signals every other thread with SIGSETXID, each makes the call in
  * its handler, and the caller makes it last. Here the first of them makes it on every M (runtime/world.c), and the
  * others get that result; those that are wired have the result of their own M. Made raw, through syscall(), such a call
- * means one thread, as do setfsuid, capset, unshare and their like: the G is wired to its M, which nobody else will use
- * again. Threads that it makes then inherit what confines it: filters of calls, no_new_privs and Landlock's rules.
+ * means one thread, as do setfsuid, capset, unshare, calls for keyrings of its own and their like: the G is wired to its M, which
+ * nobody else will use again. Threads that it makes then inherit what was changed, as natively: each is wired to a copy of this M.
  *
  * no_new_privs is always the kernel's: nothing that is kept here could hold for a fork or an exec that goes past preloom, by
  * an instruction of the program's own making. As long as some threads have it and others do not, those that have it are
@@ -13,6 +13,7 @@
 #include "../runtime/smplocks.h"
 #include "shim.h"
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
@@ -74,10 +75,19 @@ void shim_wire(const char *why)
 		lockosthread(why);
 }
 
-static long wired(struct regs *r, const char *why)
+/* ret: of the call that changed it. Threads that the G makes from now on are to have the same. */
+static long inherited(long ret)
+{
+	struct g *g = getg();
+	if (ret >= 0 && g->lockedm)
+		g->confined = true;
+	return ret;
+}
+
+long cred_confined(struct regs *r, const char *why)
 {
 	shim_wire(why);
-	return shim_raw(r);
+	return inherited(shim_raw(r));
 }
 
 /* Between epoch_enter and epoch_leave: the calling G's part of the change. A wired one may have other credentials, and so
@@ -100,7 +110,7 @@ long shim_setxid(struct regs *r)
 {
 	struct g *g = getg();
 	if (shim_is_raw_site(r->ret))
-		return wired(r, "credentials");
+		return cred_confined(r, "credentials");
 	if (!epoch.caller)
 		return world_call((long)r->rax, (long)A1(r), (long)A2(r), (long)A3(r));
 	epoch_enter();
@@ -113,7 +123,7 @@ long shim_setxid(struct regs *r)
 
 long shim_wire_fsid(struct regs *r)
 {
-	return wired(r, "file-system id");
+	return cred_confined(r, "file-system id");
 }
 
 /* The kernel thread that another G is wired to; 0: none. */
@@ -161,7 +171,7 @@ static long capabilities(struct regs *r)
 long shim_wire_capset(struct regs *r)
 {
 	shim_wire("capabilities");
-	return capabilities(r);
+	return inherited(capabilities(r));
 }
 
 long shim_capget(struct regs *r)
@@ -171,7 +181,38 @@ long shim_capget(struct regs *r)
 
 long shim_wire_namespace(struct regs *r)
 {
-	return wired(r, "namespace");
+	return cred_confined(r, "namespace");
+}
+
+/* The keyrings of a thread alone, and of its process if they were not there before it was made, are found by its credentials. */
+static bool is_of_credentials(uint64_t keyring)
+{
+	return (int)keyring == KEY_SPEC_THREAD_KEYRING || (int)keyring == KEY_SPEC_PROCESS_KEYRING;
+}
+
+long shim_wire_keyctl(struct regs *r)
+{
+	switch ((int)A1(r)) {
+	case KEYCTL_JOIN_SESSION_KEYRING:
+	case KEYCTL_SET_REQKEY_KEYRING:
+	case KEYCTL_ASSUME_AUTHORITY:
+		return cred_confined(r, "keyrings");
+	default: /* which argument is a keyring depends on the command */
+		if (is_of_credentials(A2(r)) || is_of_credentials(A3(r)) || is_of_credentials(A4(r)) || is_of_credentials(A5(r)))
+			return cred_confined(r, "keyrings");
+		return shim_raw(r);
+	}
+}
+
+long shim_wire_add_key(struct regs *r)
+{
+	return is_of_credentials(A5(r)) ? cred_confined(r, "keyrings") : shim_raw(r);
+}
+
+/* May ask a program of the system's for the key. */
+long shim_wire_request_key(struct regs *r)
+{
+	return is_of_credentials(A4(r)) ? cred_confined(r, "keyrings") : shim_may_block(r);
 }
 
 /* The G that an I/O priority is asked of or set for; NULL: no thread of ours. */
@@ -213,16 +254,6 @@ long shim_ioprio_get(struct regs *r)
 }
 
 /* --- what confines a thread, and those that it makes --- */
-
-long cred_confined(struct regs *r, const char *why)
-{
-	shim_wire(why);
-	long ret = shim_raw(r);
-	struct g *g = getg();
-	if (ret >= 0 && g->lockedm)
-		g->confined = true;
-	return ret;
-}
 
 static bool kernel_no_new_privs(void)
 {
@@ -314,7 +345,9 @@ long cred_no_new_privs(struct regs *r)
 /* Only the kernel thread that traces may ask something of what it traces. See also rt_opt.tracer. */
 long shim_ptrace(struct regs *r)
 {
-	return A1(r) == PTRACE_TRACEME ? shim_raw(r) : wired(r, "ptrace");
+	if (A1(r) != PTRACE_TRACEME)
+		shim_wire("ptrace");
+	return shim_raw(r);
 }
 
 /* The options of prctl that change the calling kernel thread only. */

@@ -146,9 +146,7 @@ long shim_prctl(struct regs *r)
 		return A2(r) == SECCOMP_MODE_STRICT ? cred_strict() : cred_confined(r, "seccomp");
 	default: {
 		const char *why = cred_prctl_wires((int)A1(r));
-		if (why)
-			shim_wire(why);
-		return shim_raw(r);
+		return why ? cred_confined(r, why) : shim_raw(r);
 	}
 	}
 }
