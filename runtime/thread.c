@@ -78,7 +78,7 @@ static void exit_m(struct g *g)
 	g_setstatus(g, Grunning, Gdead);
 	m->curg = NULL;
 	if (g->lockedm) {
-		/* What was changed on this kernel thread must not reach another G: it sleeps for good. */
+		/* What was changed on this kernel thread must not reach another G: it ends (m_retire). */
 		g->lockedm = NULL;
 		m->lockedg = NULL;
 		m->tainted = true;
@@ -86,7 +86,8 @@ static void exit_m(struct g *g)
 	g_free(g);
 	if (clear && arch_user_store32((void *)clear, 0) == 0) {
 		futex_wake(clear, 1, ~0u);
-		if (unlikely(load_rlx(&futex_by_kernel)))
+		/* Who joins waits there if the stack is in memory that may be shared. */
+		if (unlikely(load_rlx(&futex_by_kernel) || !stack_contains(clear)))
 			os_futex_wake_shared(clear, 1);
 	}
 	if (m->tainted)

@@ -1,5 +1,5 @@
 /* shared_kinds.c: a semaphore that two processes share, in memory of kinds that are hard to tell from private memory: huge pages
- * (where there are any), and any at all while the address space is used up.
+ * (where there are any), and any at all while the address space is used up. Threads whose stacks are in such memory are joined.
  */
 #include "check.h"
 #include <semaphore.h>
@@ -67,12 +67,31 @@ static void without_room(void)
     ends_well(pid);
 }
 
+static void *sleeps(void *arg)
+{
+    sleep_ms(20);
+    return arg;
+}
+
+static void stack_in(void *memory)
+{
+    pthread_t t;
+    pthread_attr_t a;
+    CHECK0(pthread_attr_init(&a));
+    CHECK0(pthread_attr_setstack(&a, memory, SIZE));
+    CHECK0(pthread_create(&t, &a, sleeps, memory));
+    CHECK(join(t) == memory);
+}
+
 int main(void)
 {
     sem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(sem != MAP_FAILED && sem_init(sem, 1, 0) == 0);
     in_thread();
     without_room();
+    void *plain = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(plain != MAP_FAILED);
+    stack_in(plain);
     void *huge = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
     if (huge != MAP_FAILED) {
         sem = huge; /* at a multiple of a huge page's size */
@@ -81,6 +100,7 @@ int main(void)
         sem = (sem_t *)((char *)huge + 5 * 4096 + 64);
         CHECK(sem_init(sem, 1, 0) == 0);
         in_thread();
+        stack_in(huge);
     }
     puts("posted by another process");
     return 0;
