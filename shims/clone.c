@@ -122,10 +122,17 @@ static long fork_call(struct regs *r, const struct clone_args *c, long nr, long 
 	return pid;
 }
 
+/* Who has a copy of the memory cannot share the handlers. With both flags about these the kernel says EINVAL. */
+static uint64_t with_copy(uint64_t flags)
+{
+	bool both = flags & CLONE_VM && !(flags & CLONE_CLEAR_SIGHAND);
+	return flags & ~(uint64_t)(both ? CLONE_VM | CLONE_SIGHAND : CLONE_VM);
+}
+
 /* fork: the child continues right here, on the same stack. */
 static long fork_here(struct regs *r, const struct clone_args *c)
 {
-	uint64_t flags = (c->flags & ~(uint64_t)CLONE_VM) | c->exit_signal;
+	uint64_t flags = with_copy(c->flags) | c->exit_signal;
 	return fork_call(r, c, __NR_clone, (long)flags, 0, (long)c->parent_tid, (long)c->child_tid, (long)c->tls);
 }
 
@@ -221,7 +228,7 @@ static long clone_exotic(struct regs *r, struct clone_args *full, size_t size)
 	struct clone_args a = *full;
 	uintptr_t top = a.stack ? a.stack + a.stack_size : 0;
 	bool clear = a.flags & CLONE_CLEAR_SIGHAND && !(a.flags & CLONE_SIGHAND); /* with both the kernel says EINVAL */
-	a.flags &= ~(uint64_t)CLONE_VM;
+	a.flags = with_copy(a.flags);
 	if (clear)
 		a.flags &= ~CLONE_CLEAR_SIGHAND;
 	a.stack = a.stack_size = 0;
@@ -321,7 +328,7 @@ long clone_by_foreign(struct regs *r)
 			return err;
 	}
 	if (!full.stack) /* continues here, on a copy of the memory */
-		return sys5(__NR_clone, (full.flags & ~(uint64_t)CLONE_VM) | full.exit_signal, 0, full.parent_tid,
+		return sys5(__NR_clone, with_copy(full.flags) | full.exit_signal, 0, full.parent_tid,
 			    full.child_tid, full.tls);
 	sys4(__NR_rt_sigprocmask, 0, 0, &mask, 8);
 	return issue_on_stack(r, &full, size, child_stack(r, full.stack + full.stack_size, mask));
