@@ -76,7 +76,7 @@ void shim_wire(const char *why)
 }
 
 /* ret: of the call that changed it. Threads that the G makes from now on are to have the same. */
-static long inherited(long ret)
+long cred_inherited(long ret)
 {
 	struct g *g = getg();
 	if (ret >= 0 && g->lockedm)
@@ -87,7 +87,7 @@ static long inherited(long ret)
 long cred_confined(struct regs *r, const char *why)
 {
 	shim_wire(why);
-	return inherited(shim_raw(r));
+	return cred_inherited(shim_raw(r));
 }
 
 /* Between epoch_enter and epoch_leave: the calling G's part of the change. A wired one may have other credentials, and so
@@ -171,7 +171,7 @@ static long capabilities(struct regs *r)
 long shim_wire_capset(struct regs *r)
 {
 	shim_wire("capabilities");
-	return inherited(capabilities(r));
+	return cred_inherited(capabilities(r));
 }
 
 long shim_capget(struct regs *r)

@@ -200,8 +200,10 @@ long shim_close_range(struct regs *r)
 	unsigned first = (unsigned)A1(r), last = (unsigned)A2(r), flags = (unsigned)A3(r);
 	if (first > last || flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
 		return -EINVAL;
-	if (flags & CLOSE_RANGE_UNSHARE)
+	if (flags & CLOSE_RANGE_UNSHARE) {
 		shim_wire("close_range with CLOSE_RANGE_UNSHARE");
+		cred_inherited(0);
+	}
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return shim_raw(r); /* closes nothing, and our own have the flag already */
 	long ret = 0;

@@ -106,6 +106,7 @@ void ident_before_exec(const struct regs *r, struct identity *before);
 long shim_owner(struct regs *r); /* owner.c: fcntl's part that concerns threads */
 void shim_wire(const char *why); /* cred.c: before a change of what belongs to the kernel thread */
 long cred_no_new_privs(struct regs *r);
+long cred_inherited(long ret);
 long cred_confined(struct regs *r, const char *why);
 long cred_strict(void);
 int cred_wired_thread(const struct g *g);

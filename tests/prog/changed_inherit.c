@@ -1,8 +1,10 @@
-/* changed_inherit.c: a thread that is made by one with credentials, a umask or a session keyring of its own has these too, wherever
- * it runs, and so has one that it makes; others do not.
+/* changed_inherit.c: a thread that is made by one with credentials, a umask, a session keyring or descriptors of its own has these
+ * too, wherever it runs, and so has one that it makes; others do not.
  */
 #include "check.h"
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -13,11 +15,12 @@
 
 struct has {
     mode_t umask;
-    int keepcaps, raw;
+    int keepcaps, raw, open;
     long euid, session;
 };
 
 static struct has process;
+static int fd;
 
 static mode_t my_umask(void)
 {
@@ -34,13 +37,15 @@ static struct has now(void)
     struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct d[2];
     CHECK(syscall(SYS_capget, &h, d) == 0);
-    return (struct has){my_umask(), prctl(PR_GET_KEEPCAPS), (d[0].effective >> CAP_NET_RAW) & 1, syscall(SYS_geteuid),
+    return (struct has){my_umask(), prctl(PR_GET_KEEPCAPS), (d[0].effective >> CAP_NET_RAW) & 1,
+                        fcntl(fd, F_GETFD) >= 0, syscall(SYS_geteuid),
                         syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)};
 }
 
 static int same(struct has a, struct has b)
 {
-    return a.umask == b.umask && a.keepcaps == b.keepcaps && a.raw == b.raw && a.euid == b.euid && a.session == b.session;
+    return a.umask == b.umask && a.keepcaps == b.keepcaps && a.raw == b.raw && a.open == b.open &&
+           a.euid == b.euid && a.session == b.session;
 }
 
 static void *grandchild(void *arg)
@@ -88,6 +93,10 @@ static void *changes(void *arg)
         mine.raw = 0;
         break;
     }
+    case 4:
+        CHECK(syscall(SYS_close_range, fd, fd, CLOSE_RANGE_UNSHARE) == 0);
+        mine.open = 0;
+        break;
     default:
         if (process.euid != 0)
             break;
@@ -113,12 +122,13 @@ static void *stays(void *arg)
 
 int main(void)
 {
-    pthread_t t[5], other;
+    pthread_t t[6], other;
+    fd = open("/dev/null", O_RDONLY);
     process = now();
     other = start(stays, NULL);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         t[i] = start(changes, (void *)(intptr_t)i);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         join(t[i]);
     join(other);
     CHECK(same(now(), process));
