@@ -78,8 +78,10 @@ static uint64_t ticks_of(struct g *g)
 /* Ticks of the time-stamp counter to ns, by the ratio since the start of the runtime. */
 int64_t g_cputime(struct g *g)
 {
-	uint64_t ticks = ticks_of(g);
-	uint64_t ns = (uint64_t)(os_nanotime() - sched.start_ns), all = arch_cputicks() - sched.start_ticks;
+	uint64_t ticks = ticks_of(g), now;
+	int64_t now_ns;
+	clocks_read(&now_ns, &now);
+	uint64_t ns = (uint64_t)(now_ns - sched.start_ns), all = now - sched.start_ticks;
 	while (all >> 31) {
 		all >>= 1;
 		ns >>= 1;

@@ -136,8 +136,7 @@ _Noreturn void m_start(struct m *m)
 /* Makes the calling thread, the only one, M 0 with P 0, running the main G. */
 void sched_init(int gomaxprocs)
 {
-	sched.start_ns = os_nanotime();
-	sched.start_ticks = arch_cputicks();
+	clocks_read(&sched.start_ns, &sched.start_ticks);
 	store_rlx(&sched.lastpoll, sched.start_ns);
 	os_thread_init(&m0); /* first: locks in Debug builds look at the M */
 	if (!m_init(&m0))

@@ -25,9 +25,12 @@ static const struct {
 static void calibrate(void)
 {
 	int64_t ns;
-	while ((ns = os_nanotime() - sched.start_ns) < CALIBRATE)
+	uint64_t ticks;
+	while (os_nanotime() - sched.start_ns < CALIBRATE)
 		arch_pause();
-	uint64_t ticks = arch_cputicks() - sched.start_ticks;
+	clocks_read(&ns, &ticks);
+	ns -= sched.start_ns;
+	ticks -= sched.start_ticks;
 	prof.ticks_per_ms = ticks / (uint64_t)(ns / 1000) * 1000 + ticks % (uint64_t)(ns / 1000) * 1000 / (uint64_t)(ns / 1000);
 	if (!prof.ticks_per_ms)
 		prof.ticks_per_ms = 1;

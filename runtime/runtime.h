@@ -268,6 +268,30 @@ static inline bool runq_take_next(struct p *pp, struct g *next)
 	return atomic_compare_exchange_strong_explicit(&pp->runnext, &next, NULL, memory_order_acquire, memory_order_relaxed);
 }
 
+#define CLOCK_READS 8
+#define CLOCKS_TOGETHER 2000 /* ticks: the kernel took nothing away in between */
+
+/* CLOCK_MONOTONIC and arch_cputicks() of the same moment, to find their ratio. Where the kernel takes the CPU away between the two
+ * they do not belong together, and the younger the process the more wrong is the ratio: a CPU clock would go back. Then they
+ * are read again. */
+static inline void clocks_read(int64_t *ns, uint64_t *ticks)
+{
+	uint64_t before = arch_cputicks(), apart;
+	*ns = os_nanotime();
+	apart = arch_cputicks() - before;
+	*ticks = before + apart / 2;
+	for (int i = 1; i < CLOCK_READS && apart > CLOCKS_TOGETHER; i++) {
+		before = arch_cputicks();
+		int64_t now = os_nanotime();
+		uint64_t took = arch_cputicks() - before;
+		if (took >= apart)
+			continue;
+		apart = took;
+		*ns = now;
+		*ticks = before + took / 2;
+	}
+}
+
 /* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves
  * and the one that comes, unless the M slept between them. */
 static inline void g_off_cpu(struct m *m, struct g *g)

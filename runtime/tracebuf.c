@@ -265,9 +265,10 @@ int trace_start(size_t bytes)
 	tracebuf.running = 1;
 	tracebuf.stop_ns = 0;
 	atomic_fetch_add(&tracebuf.session, 1);
-	tracebuf.start_ns = os_nanotime();
+	uint64_t ticks;
+	clocks_read(&tracebuf.start_ns, &ticks);
 	atomic_thread_fence(memory_order_release); /* a tool that sees the ticks sees the rest */
-	tracebuf.start_ticks = arch_cputicks();
+	tracebuf.start_ticks = ticks;
 	atomic_fetch_or(&inspect_flags, InspectTrace);
 	put_states(pool);
 	return 0;
@@ -278,8 +279,7 @@ void trace_stop(void)
 	if (!tracebuf.running)
 		return;
 	atomic_fetch_and(&inspect_flags, ~(uint32_t)InspectTrace);
-	tracebuf.stop_ticks = arch_cputicks();
-	tracebuf.stop_ns = os_nanotime();
+	clocks_read(&tracebuf.stop_ns, &tracebuf.stop_ticks);
 	tracebuf.running = 0;
 }
 

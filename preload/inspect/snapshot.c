@@ -10,6 +10,7 @@
 
 #define MAX_MS 100000
 #define MAX_SLOTS (1u << 21)
+#define CLOCK_TRIES 3
 
 static bool read_ps(const struct target *t, struct snapshot *s)
 {
@@ -111,17 +112,31 @@ static bool read_gs(const struct target *t, struct snapshot *s)
 	return good;
 }
 
+/* Of the same moment: what the kernel took of the CPU between the two would make the ratio wrong. */
+static void read_clocks(struct snapshot *s)
+{
+	uint64_t apart = UINT64_MAX;
+	for (int i = 0; i < CLOCK_TRIES; i++) {
+		struct timespec ts;
+		uint64_t before = arch_cputicks();
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		uint64_t took = arch_cputicks() - before;
+		if (took >= apart)
+			continue;
+		apart = took;
+		s->now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+		s->now_ticks = before + took / 2;
+	}
+}
+
 bool snapshot_take(const struct target *t, struct snapshot *s)
 {
-	struct timespec ts;
 	memset(s, 0, sizeof(*s));
 	if (!target_read(t, t->h.sched, &s->sched, sizeof(s->sched)) || !read_ps(t, s) || !read_ms(t, s) || !read_gs(t, s)) {
 		snapshot_free(s);
 		return false;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	s->now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-	s->now_ticks = arch_cputicks();
+	read_clocks(s);
 	uint64_t ticks = s->now_ticks - s->sched.start_ticks;
 	s->ns_per_tick = ticks ? (double)(s->now - s->sched.start_ns) / (double)ticks : 0;
 	return true;
