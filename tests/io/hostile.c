@@ -93,7 +93,7 @@ static void close_many(void)
 static void *polls_one(void *arg)
 {
     struct pollfd p = { (int)(intptr_t)arg, POLLIN, 0 };
-    int n = poll(&p, 1, 10000);
+    int n = poll(&p, 1, 30000);
     atomic_fetch_add(&woken, 1);
     return (void *)(intptr_t)(n * 1000 + p.revents);
 }
@@ -145,7 +145,7 @@ static void nested_epoll(void)
         pthread_t t = start(polls_one, (void *)(intptr_t)middle);
         all_settle();
         CHECK(write(fds[1], "x", 1) == 1);
-        int n = epoll_wait(outer, &ev, 1, 5000), m = epoll_wait(inner, &ev, 1, 5000);
+        int n = epoll_wait(outer, &ev, 1, 30000), m = epoll_wait(inner, &ev, 1, 30000);
         printf("nested epoll: outer %d, inner %d, poll %d", n, m, (int)(intptr_t)join(t));
         char c;
         CHECK(read(fds[0], &c, 1) == 1);
@@ -210,8 +210,8 @@ static void too_wide(void)
     struct pollfd *p = malloc(70000 * sizeof *p);
     for (int i = 0; i < 70000; i++)
         p[i].fd = -1;
-    printf("poll of 1001 at a limit of 1000: %s", outcome(poll(p, 1001, 5000)));
-    printf(", of 70000: %s", outcome(poll(p, 70000, 5000)));
+    printf("poll of 1001 at a limit of 1000: %s", outcome(poll(p, 1001, 30000)));
+    printf(", of 70000: %s", outcome(poll(p, 70000, 30000)));
     CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
     low.rlim_cur = low.rlim_max = 70000;
     if (old.rlim_max >= 70000 || setrlimit(RLIMIT_NOFILE, &low) == 0) {

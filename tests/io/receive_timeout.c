@@ -9,6 +9,7 @@
 #define TIMEOUT_MS 2000
 #define EVERY_US 1700000 /* all of the timeout anew would end after 3700 */
 #define TOO_LONG_MS 3400
+#define TIMES 5 /* a wait is too long each time, not only when the machine stood still */
 
 static int fds[2];
 
@@ -107,20 +108,12 @@ static void *takes_signals(void *arg)
     return NULL;
 }
 
-/* In a process of its own, whose first thread it is. */
-static pid_t signal_for_another(int tcp, enum call call, size_t part)
+/* How long it waited. */
+static int64_t wait_beside_signals(int tcp, enum call call, size_t part)
 {
     static char some[PART];
-    sigset_t usr;
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child)
-        return child;
+    int status;
     pid_t self = getpid();
-    sigemptyset(&usr);
-    sigaddset(&usr, SIGUSR1);
-    CHECK(pthread_sigmask(SIG_BLOCK, &usr, NULL) == 0);
-    start(takes_signals, &usr);
     make(tcp, TIMEOUT_MS);
     msleep(1);
     pid_t sender = fork();
@@ -135,6 +128,26 @@ static pid_t signal_for_another(int tcp, enum call call, size_t part)
     ssize_t n = receive(call);
     CHECK(part ? n == (ssize_t)part : n < 0 && errno == EAGAIN);
     int64_t ms = now_ms() - begin;
+    CHECK(kill(sender, SIGKILL) == 0 && waitpid(sender, &status, 0) == sender);
+    close(fds[0]), close(fds[1]);
+    return ms;
+}
+
+/* In a process of its own, whose first thread it is. */
+static pid_t signal_for_another(int tcp, enum call call, size_t part)
+{
+    sigset_t usr;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child)
+        return child;
+    sigemptyset(&usr);
+    sigaddset(&usr, SIGUSR1);
+    CHECK(pthread_sigmask(SIG_BLOCK, &usr, NULL) == 0);
+    start(takes_signals, &usr);
+    int64_t ms = TOO_LONG_MS + 1;
+    for (int i = 0; i < TIMES && ms > TOO_LONG_MS; i++)
+        ms = wait_beside_signals(tcp, call, part);
     if (ms < TIMEOUT_MS - 10 || ms > TOO_LONG_MS)
         printf("%s, %s, %zu there: waited %d ms\n", tcp ? "TCP" : "Unix", names[call], part, (int)ms);
     exit(0);

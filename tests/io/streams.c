@@ -187,7 +187,7 @@ static void timeouts(int tcp)
     CHECK(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0);
     int64_t t0 = now_ms();
     CHECK_ERRNO(read(s[0], b, 8), EAGAIN);
-    CHECK(now_ms() - t0 >= 58 && now_ms() - t0 < 4000);
+    CHECK(now_ms() - t0 >= 58 && now_ms() - t0 < 30000);
     CHECK(write(s[1], "ab", 2) == 2);
     t0 = now_ms();
     CHECK(recv(s[0], b, 8, MSG_WAITALL) == 2);

@@ -81,8 +81,11 @@ static void futures()
     long sum = 0;
     for (auto &f : results)
         sum += f.get();
-    auto slow = std::async(std::launch::async, [] { sleep_ms(300); });
+    std::promise<void> go;
+    auto gone = go.get_future();
+    auto slow = std::async(std::launch::async, [&] { gone.wait(); });
     CHECK(slow.wait_for(std::chrono::milliseconds(1)) == std::future_status::timeout);
+    go.set_value();
     slow.get();
 
     std::promise<int> promise;

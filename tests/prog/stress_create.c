@@ -45,7 +45,7 @@ static void *maker(void *arg)
 {
     uint32_t state = stress_random((int)(intptr_t)arg);
     long detached = 0;
-    while (!stress_over()) {
+    do {
         pthread_attr_t attr;
         pthread_t threads[8];
         uintptr_t seeds[8];
@@ -67,7 +67,7 @@ static void *maker(void *arg)
         for (uint32_t i = n; i-- > 0;)
             CHECK(join(threads[i]) == (void *)seeds[i]);
         pthread_attr_destroy(&attr);
-    }
+    } while (!stress_over());
     return (void *)detached;
 }
 

@@ -115,7 +115,7 @@ static void *worker(void *arg)
 {
     int id = (int)(intptr_t)arg;
     uint32_t state = stress_random(id);
-    while (!stress_over()) {
+    do {
         switch (random_next(&state) % 4) {
         case 0:
             use_tokens(&state);
@@ -130,7 +130,7 @@ static void *worker(void *arg)
             use_futex(&state, id);
             break;
         }
-    }
+    } while (!stress_over());
     return NULL;
 }
 

@@ -221,7 +221,7 @@ static void *work(void *arg)
     self = &workers[(intptr_t)arg];
     self->thread = pthread_self();
     pthread_barrier_wait(&senders_done); /* everybody is there */
-    while (!stress_over()) {
+    while (!stress_over() || !atomic_load(&alarms)) {
         uint32_t r = random_next(&state);
         actions[r % 8](r >> 3);
         stress_pause(&state);

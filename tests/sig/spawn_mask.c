@@ -71,7 +71,7 @@ int main(void)
     for (int i = 0; i <= ROUNDS; i++)
         pthread_barrier_wait(&all);
     int n = threads_that_block();
-    for (int i = 0; n != 0 && i < 100; i++) { /* one may be in the middle of something */
+    for (int i = 0; n != 0 && i < 1000; i++) { /* one may be in the middle of something */
         sleep_ms(10);
         n = threads_that_block();
     }

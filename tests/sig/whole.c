@@ -80,7 +80,7 @@ static void terminal(void)
 #define WHOLE (10 * PIECE)
 #define ROUNDS 10
 
-static atomic_int enough;
+static atomic_int enough, sent;
 
 static void *sends_pieces(void *arg)
 {
@@ -89,7 +89,22 @@ static void *sends_pieces(void *arg)
         CHECK(send((int)(intptr_t)arg, piece, PIECE, 0) == PIECE);
         usleep(300);
     }
+    sent = 1;
     return NULL;
+}
+
+/* The sender waits for room, perhaps, if this side stood still for long. */
+static void take_the_rest(int fd)
+{
+    char buf[WHOLE];
+    enough = 1;
+    while (!sent) {
+        while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+            ;
+        usleep(300);
+    }
+    while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+        ;
 }
 
 static ssize_t by_read(int fd, char *buf, size_t n)
@@ -131,17 +146,15 @@ static void receive(const char *what, const int fd[2], int low, ssize_t (*by)(in
 {
     char buf[4 * WHOLE];
     CHECK(setsockopt(fd[0], SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)) == 0);
-    enough = 0;
+    enough = sent = 0;
     pthread_t t = start(sends_pieces, (void *)(intptr_t)fd[1]);
     for (int i = 0; i < ROUNDS; i++) {
         ssize_t n = by(fd[0], buf, sizeof(buf));
         if (n < WHOLE)
             printf("%s: %zd of %d\n", what, n, WHOLE);
     }
-    enough = 1;
+    take_the_rest(fd[0]);
     join(t);
-    while (recv(fd[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
-        ;
 }
 
 static void tcp_pair(int fd[2])
