@@ -1,63 +1,102 @@
-/* cputime.c - how much CPU time a G has used, and timers that expire by it.
+/* cputime.c - how much CPU time a G has used.
  *
- * The kernel's timers of CPU time belong to kernel threads, which a G changes all the time. So such a timer is kept here:
- * armed ones are in a list with the CPU time at which they expire. One cannot expire before that much time has passed
- * while its G runs, so sysmon looks at the list when the first of those whose G runs at present could, and every few
- * milliseconds for the sake of the others, as the kernel does at its ticks. Nothing is done where G's are switched. A
- * timer of the kernel's that is never set stands behind each: it has the id, and counts against the program's limits.
- *
- * What becomes of a signal that is sent is told by sigtimer.c, as for all timers. All here is under siglock.
+ * A run is measured by the time-stamp counter, which costs next to nothing. That goes on where the kernel takes the CPU away from
+ * the M, for another process, perhaps for longer than the run was. So each M also knows how much it has counted since it last
+ * asked the kernel for the CPU time of its own thread: at the end of a long run, or when the clock of a G is read in one, it
+ * asks again, and what was counted and not used is taken from that run. Not from short ones, of which there may be millions a
+ * second: what they lose is no longer than they are. A long system call has what is left over, if it gave its P away meanwhile.
+ * What the scheduler itself uses hides as much of a loss, so M's that do not come to long runs ask every few milliseconds.
  */
-#include "sigimpl.h"
+#include "runtime.h"
 
-#define LOOK (4 * NSEC_PER_MSEC)
-#define LOOK_LEAST (20 * NSEC_PER_USEC)
-#define SOON (10 * NSEC_PER_MSEC) /* sysmon may sleep that long */
-#define DOUBT NSEC_PER_MSEC
-#define DOUBTS 5
 #define SPIN_READS 16
 
-struct cputimer {
-	struct cputimer *next, *prev; /* armed; next also in the free list */
-	struct sigtimer *t;
-	struct g *owner, *to; /* whose time; who gets the signal, NULL: the process */
-	uint64_t owner_goid, to_goid;
-	struct ksiginfo info;	/* signo 0: it only counts */
-	int64_t when, interval; /* CPU time, ns; when 0: not armed */
-	int doubts;
+/* Time by both clocks since the start of the runtime: how fast the time-stamp counter goes. */
+struct pace {
+	uint64_t ns, ticks;
 };
 
-static struct cputimer *armed, *unused;
+static struct pace pace_now(void)
+{
+	struct pace p;
+	int64_t ns;
+	clocks_read(&ns, &p.ticks);
+	p.ns = (uint64_t)(ns - sched.start_ns);
+	p.ticks -= sched.start_ticks;
+	while ((p.ns | p.ticks) >> 31) {
+		p.ns >>= 1;
+		p.ticks >>= 1;
+	}
+	return p;
+}
 
-/* --- CPU time --- */
+/* x * to / from, by a ratio that is 32.32 fixed point. */
+static int64_t scaled(uint64_t x, uint64_t to, uint64_t from)
+{
+	return from ? (int64_t)((unsigned __int128)x * ((to << 32) / from) >> 32) : 0;
+}
+
+static int64_t ns_of(struct pace p, uint64_t ticks)
+{
+	return scaled(ticks, p.ns, p.ticks);
+}
+
+/* The kernel thread was not on a CPU for so much of what was counted and of `ran`, if cpu_ns is what it has used. */
+static int64_t lost_ns(struct pace p, uint64_t counted, uint64_t ran, int64_t since_ns, int64_t cpu_ns)
+{
+	int64_t lost = cpu_ns < 0 ? 0 : ns_of(p, counted + ran) - (cpu_ns - since_ns), most = ns_of(p, ran);
+	return lost < 0 ? 0 : lost < most ? lost : most;
+}
+
+static void look_at(struct m *m, int64_t cpu_ns)
+{
+	m->counted = 0;
+	m->cpu_ns = cpu_ns;
+	m->cpu_ticks = arch_cputicks();
+}
+
+void cputime_look(struct m *m)
+{
+	look_at(m, os_cputime(0));
+}
+
+uint64_t cputime_of_long_run(struct m *m, uint64_t ran)
+{
+	int64_t cpu_ns = os_cputime(0), since_ns = m->cpu_ns;
+	struct pace p = pace_now();
+	int64_t used = scaled((uint64_t)(cpu_ns - since_ns), p.ticks, p.ns) - (int64_t)m->counted;
+	look_at(m, cpu_ns);
+	if (cpu_ns < 0 || used > (int64_t)ran)
+		return ran;
+	return used > 0 ? (uint64_t)used : 0;
+}
 
 /* The G switches meanwhile, perhaps: what belongs together is read twice. */
 struct run {
 	uint32_t status;
-	uint64_t from, ticks, retaken;
+	uint64_t from, ticks, retaken, counted;
+	struct m *m;
+	int64_t since_ns;
 };
 
 static struct run run_once(struct g *g)
 {
+	struct m *m = *(struct m *volatile *)&g->m; /* none is ever freed */
 	return (struct run){
 		.status = load_rlx(&g->status),
 		.from = *(volatile uint64_t *)&g->run_start,
 		.ticks = *(volatile uint64_t *)&g->cputicks,
 		.retaken = load_rlx(&g->retaken),
+		.m = m,
+		.counted = m ? *(volatile uint64_t *)&m->counted : 0,
+		.since_ns = m ? *(volatile int64_t *)&m->cpu_ns : 0,
 	};
 }
 
-static struct run run_of(struct g *g, uint64_t *now)
+static bool is_same(const struct run *a, const struct run *b)
 {
-	struct run a, b = run_once(g);
-	for (int i = 0; i < SPIN_READS; i++) {
-		a = b;
-		*now = arch_cputicks();
-		b = run_once(g);
-		if (a.status == b.status && a.from == b.from && a.ticks == b.ticks)
-			break;
-	}
-	return b;
+	return a->status == b->status && a->from == b->from && a->ticks == b->ticks && a->m == b->m && a->counted == b->counted &&
+	       a->since_ns == b->since_ns;
 }
 
 /* In a system call only until its P was taken away. */
@@ -66,202 +105,48 @@ static bool is_on_cpu(const struct run *r)
 	return r->from && (r->status == Grunning || (r->status == Gsyscall && r->retaken <= r->from));
 }
 
-static uint64_t ticks_of(struct g *g)
+/* *cpu_ns: what the kernel says of its M, just before *now; -1: that matters not. */
+static struct run run_of(struct g *g, uint64_t *now, int64_t *cpu_ns)
 {
-	uint64_t now;
-	struct run r = run_of(g, &now);
-	if (is_on_cpu(&r))
-		return now > r.from ? r.ticks + now - r.from : r.ticks;
-	return r.from && r.status == Gsyscall ? r.ticks + r.retaken - r.from : r.ticks;
+	struct run a, b = run_once(g);
+	for (int i = 0; i < SPIN_READS; i++) {
+		a = b;
+		bool may_have_lost = is_on_cpu(&a) && a.m && arch_cputicks() - a.from > TICKS_LONG;
+		*cpu_ns = may_have_lost ? os_cputime(a.m == getm() ? 0 : a.m->procid) : -1;
+		*now = arch_cputicks();
+		b = run_once(g);
+		if (is_same(&a, &b))
+			break;
+	}
+	return b;
 }
 
-/* Ticks of the time-stamp counter to ns, by the ratio since the start of the runtime. */
+static int64_t told(struct g *g, int64_t ns)
+{
+	int64_t most = load_rlx(&g->cpu_told);
+	while (most < ns && !atomic_compare_exchange_weak(&g->cpu_told, &most, ns))
+		;
+	return most < ns ? ns : most;
+}
+
+bool cputime_goes_on(struct g *g)
+{
+	struct run r = run_once(g);
+	return is_on_cpu(&r);
+}
+
 int64_t g_cputime(struct g *g)
 {
-	uint64_t ticks = ticks_of(g), now;
-	int64_t now_ns;
-	clocks_read(&now_ns, &now);
-	uint64_t ns = (uint64_t)(now_ns - sched.start_ns), all = now - sched.start_ticks;
-	while (all >> 31) {
-		all >>= 1;
-		ns >>= 1;
+	uint64_t now, ticks;
+	int64_t cpu_ns, lost = 0;
+	struct run r = run_of(g, &now, &cpu_ns);
+	struct pace p = pace_now();
+	ticks = r.ticks;
+	if (is_on_cpu(&r) && now > r.from) {
+		ticks += now - r.from;
+		lost = lost_ns(p, r.counted, now - r.from, r.since_ns, cpu_ns);
+	} else if (r.from && r.status == Gsyscall && r.retaken > r.from) {
+		ticks += r.retaken - r.from;
 	}
-	uint64_t ns_per_tick = all ? (ns << 32) / all : 0; /* 32.32 fixed point */
-	return (int64_t)((unsigned __int128)ticks * ns_per_tick >> 32);
-}
-
-/* --- the list --- */
-
-static bool lives(const struct g *g, uint64_t goid)
-{
-	return g->goid == goid && load_acq(&g->status) != Gdead;
-}
-
-static void disarm_locked(struct cputimer *c)
-{
-	if (!c->when)
-		return;
-	c->when = 0;
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		armed = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-}
-
-static void arm_locked(struct cputimer *c, int64_t when)
-{
-	c->when = when > 0 ? when : 1;
-	c->doubts = 0;
-	c->prev = NULL;
-	c->next = armed;
-	if (armed)
-		armed->prev = c;
-	armed = c;
-}
-
-/* A G that is just leaving its CPU has counted its run, but may still look as if it ran; so does one that another M took over
- * very soon. If the first M has lost its CPU right there the run would count twice: see once more, a little later. */
-static bool is_doubtful(struct cputimer *c)
-{
-	struct g *g = c->owner;
-	struct m *m = getm();
-	if (m && m->curg == g)
-		return false;
-	return *(volatile uint64_t *)&g->wait_ticks > g->run_start && c->doubts++ < DOUBTS;
-}
-
-/* What is left, in ns; *look: not before this has passed need anybody look again. */
-static int64_t left_locked(struct cputimer *c, int64_t *look)
-{
-	uint64_t now;
-	struct run r = run_of(c->owner, &now);
-	bool runs = is_on_cpu(&r);
-	int64_t left = c->when - g_cputime(c->owner);
-	if (left <= 0 && runs && is_doubtful(c))
-		left = DOUBT;
-	*look = runs && left < LOOK ? left : LOOK;
-	return left;
-}
-
-static bool send_locked(struct cputimer *c, struct ksiginfo *info, struct g **to)
-{
-	int64_t n = 1, late = g_cputime(c->owner) - c->when;
-	c->doubts = 0;
-	if (c->interval) {
-		n += late > 0 ? late / c->interval : 0;
-		c->when += n * c->interval;
-	} else {
-		disarm_locked(c);
-	}
-	if (!c->info.signo || (c->to && !lives(c->to, c->to_goid)) || !sig_timer_fires(c->t, n))
-		return false;
-	*info = c->info;
-	info->overrun = n > INT32_MAX ? INT32_MAX : (int32_t)n - 1;
-	*to = c->to;
-	return true;
-}
-
-/* The next signal of a timer that has expired; if there is none, sysmon is told when to look again. */
-static bool next_expired_locked(struct ksiginfo *info, struct g **to)
-{
-	int64_t least = LOOK, look;
-	struct cputimer *next;
-	for (struct cputimer *c = armed; c; c = next) {
-		next = c->next;
-		if (!lives(c->owner, c->owner_goid)) {
-			disarm_locked(c);
-			continue;
-		}
-		if (left_locked(c, &look) <= 0 && send_locked(c, info, to))
-			return true;
-		if (c->when && look < least)
-			least = look;
-	}
-	store_rlx(&sched.cpulook, armed ? os_nanotime() + (least > LOOK_LEAST ? least : LOOK_LEAST) : 0);
-	return false;
-}
-
-void sig_cpu_timers(void)
-{
-	sig_send_all(next_expired_locked);
-}
-
-/* --- what the program asks --- */
-
-struct cputimer *cputimer_new(const struct ksiginfo *info, struct g *owner, struct g *to)
-{
-	lock(&siglock);
-	struct cputimer *c = unused;
-	if (c)
-		unused = c->next;
-	unlock(&siglock);
-	if (!c)
-		c = rt_alloc(sizeof(*c));
-	*c = (struct cputimer){ .owner = owner, .to = to, .owner_goid = owner->goid, .to_goid = to ? to->goid : 0, .info = *info };
-	return c;
-}
-
-void cputimer_begin(struct cputimer *c, struct sigtimer *t)
-{
-	c->t = t;
-}
-
-void cputimer_free(struct cputimer *c)
-{
-	lock(&siglock);
-	disarm_locked(c);
-	c->next = unused;
-	unused = c;
-	unlock(&siglock);
-}
-
-static void get_locked(const struct cputimer *c, int64_t *left, int64_t *interval)
-{
-	bool runs = c->when && lives(c->owner, c->owner_goid);
-	*interval = c->interval;
-	*left = runs ? c->when - g_cputime(c->owner) : 0;
-	if (runs && *left <= 0)
-		*left = 1;
-}
-
-void cputimer_get(struct cputimer *c, int64_t *left, int64_t *interval)
-{
-	lock(&siglock);
-	get_locked(c, left, interval);
-	unlock(&siglock);
-}
-
-/* Says what was left. */
-void cputimer_stop(struct cputimer *c, int64_t *left, int64_t *interval)
-{
-	lock(&siglock);
-	get_locked(c, left, interval);
-	disarm_locked(c);
-	unlock(&siglock);
-}
-
-/* False: the thread whose time it is has ended. */
-bool cputimer_start(struct cputimer *c, bool absolute, int64_t value, int64_t interval)
-{
-	lock(&siglock);
-	bool alive = lives(c->owner, c->owner_goid);
-	int64_t now = alive ? g_cputime(c->owner) : 0;
-	c->interval = interval;
-	if (alive && value)
-		arm_locked(c, absolute ? value : value > INT64_MAX - now ? INT64_MAX : now + value);
-	unlock(&siglock);
-	if (!alive || !value)
-		return alive;
-	sig_cpu_timers(); /* it may have expired */
-	if ((absolute ? value - now : value) < SOON)
-		sysmon_nudge();
-	return true;
-}
-
-void cputimer_reset(void)
-{
-	armed = unused = NULL;
-	store_rlx(&sched.cpulook, 0);
+	return told(g, ns_of(p, ticks) - lost + (g == main_g ? sched.main_cpu_ns : 0));
 }

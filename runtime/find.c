@@ -189,6 +189,8 @@ static __attribute__((noinline)) struct g *look_between(struct m *m, struct p *p
 	struct gqueue q = { 0 };
 	struct g *next = load_rlx(&pp->runnext);
 	pp->look_ticks = m->ticks;
+	if (m->ticks - m->cpu_ticks > TICKS_LEAST)
+		cputime_look(m);
 	if (!next)
 		return NULL;
 	if (netpoll_waiters() && load_acq(&sched.lastpoll) != 0)

@@ -98,7 +98,10 @@ void fork_child(bool locked)
 		alloc_after_vfork();
 	}
 	store_rlx(&g->status, Grunning); /* a vfork parent is in Gsyscall */
+	cputime_look(m);
+	sched.main_cpu_ns = 0;
 	g->cputicks = 0;
+	store_rlx(&g->cpu_told, 0);
 	g->run_start = arch_cputicks();
 	m->spinning = false;
 	store_rlx(&m->kicked, 0);

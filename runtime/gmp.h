@@ -133,6 +133,7 @@ struct g {
 	uint64_t parent_goid;
 
 	uint64_t cputicks;    /* ticks on a CPU before the current run */
+	_Atomic int64_t cpu_told; /* the most CPU time, ns, that was told of it: it never goes back */
 	uint64_t wait_ticks;  /* arch_cputicks() when it left the CPU or became runnable */
 	uint64_t run_start;   /* arch_cputicks() at the start of the current run; 0: gave its P away for a system call */
 	uint64_t ready_ticks; /* when it became runnable, if that is to be measured, else 0; see latency.h */
@@ -201,6 +202,10 @@ struct m {
 	_Atomic uint32_t world_seen; /* the last call that was to be made on every M */
 	long world_result;	     /* what it returned here */
 	uint64_t ticks; /* arch_cputicks() when the last G left; 0: too long ago */
+	/* see cputime.c: */
+	uint64_t counted;  /* ticks that count as its G's CPU time, since its kernel thread had used this: */
+	int64_t cpu_ns;
+	uint64_t cpu_ticks; /* arch_cputicks() then */
 	struct trace_chunk *_Atomic trace; /* what it writes trace events to, in the session; see tracebuf.c */
 	uint32_t trace_session;
 	int prof_timer; /* 1 + its id, 0: none; see profcpu.c */
@@ -319,6 +324,7 @@ struct sched {
 	_Atomic int nprocs;	     /* P's in use: as many, or 1, see narrow.c */
 	int64_t start_ns;
 	uint64_t start_ticks;
+	int64_t main_cpu_ns; /* what the main thread had used before */
 	bool active;	 /* activation is done: M's may be made */
 	bool sysmon_started;
 	_Atomic uint32_t ngs;	    /* G's of the program that are not dead */

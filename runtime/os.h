@@ -12,6 +12,7 @@ struct m;
 
 int64_t os_nanotime(void); /* CLOCK_MONOTONIC, ns */
 int64_t os_walltime(void); /* CLOCK_REALTIME, ns */
+int64_t os_cputime(int tid); /* what the kernel thread has used, ns; 0: the calling one; -1: there is none */
 
 /* Sleeps while *addr == val, at most ns (< 0: for ever). Returns 0, -EAGAIN, -EINTR or -ETIMEDOUT. */
 int os_futex_sleep(_Atomic uint32_t *addr, uint32_t val, int64_t ns);

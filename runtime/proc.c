@@ -119,6 +119,7 @@ void schedule(void)
 _Noreturn void m_start(struct m *m)
 {
 	os_thread_init(m);
+	cputime_look(m);
 	if (tracing())
 		trace_p(TraceAwake, NULL, 0, 0);
 	if (inspecting(InspectProf))
@@ -142,6 +143,8 @@ void sched_init(int gomaxprocs)
 	if (!m_init(&m0))
 		throw("out of memory for the first kernel thread's stack");
 	m0.procid = os_gettid();
+	cputime_look(&m0);
+	sched.main_cpu_ns = m0.cpu_ns;
 	m0.lives = 1;
 	sched.firstm = &m0;
 	sched.nm = 1;

@@ -219,6 +219,9 @@ const char *waitreason_name(enum waitreason r);
 
 /* cputime.c */
 int64_t g_cputime(struct g *g); /* ns on a CPU */
+bool cputime_goes_on(struct g *g); /* it runs */
+void cputime_look(struct m *m);	/* m is the calling M */
+uint64_t cputime_of_long_run(struct m *m, uint64_t ran); /* the ticks of it that m, the calling M, was on a CPU */
 
 /* fork.c */
 void fork_prepare(void);
@@ -292,12 +295,23 @@ static inline void clocks_read(int64_t *ns, uint64_t *ticks)
 	}
 }
 
+#define TICKS_LONG (1 << 20) /* some 0.4 ms: a run in which the kernel may have taken the CPU away from the M, see cputime.c */
+
+/* What of a run on m, the calling M, counts as CPU time, in ticks. */
+static inline uint64_t cputime_of_run(struct m *m, uint64_t ran)
+{
+	if (unlikely(ran > TICKS_LONG))
+		return cputime_of_long_run(m, ran);
+	m->counted += ran;
+	return ran;
+}
+
 /* Accounting around a run: CPU time of the G, in ticks of the time-stamp counter. One reading serves the G that leaves
  * and the one that comes, unless the M slept between them. */
 static inline void g_off_cpu(struct m *m, struct g *g)
 {
 	uint64_t now = arch_cputicks();
-	g->cputicks += now - g->run_start;
+	g->cputicks += cputime_of_run(m, now - g->run_start);
 	g->wait_ticks = now;
 	m->ticks = now;
 }

@@ -106,7 +106,7 @@ bool sig_inbox_empty(void);
 void sig_sleep_begin(struct m *m);     /* the M, without P and locks, sleeps now: handlers take signals in themselves */
 void sig_sleep_end(struct m *m);
 void sig_kick(struct m *m);	       /* interrupts the kernel thread: a preemption or a signal is due */
-void sig_cpu_timers(void);	       /* from sysmon: see cputime.c */
+void sig_cpu_timers(void);	       /* from sysmon: see cputimer.c */
 void sig_tick(void);		       /* from sysmon: repeats kicks that came at the wrong moment */
 uint64_t sig_setmask(struct g *g, uint64_t mask); /* of the calling G; returns the old mask */
 void sig_swap_mask(struct g *g, uint64_t mask);	  /* ppoll and the like: until the call ends */

@@ -127,7 +127,7 @@ void sigentry(int sig, struct ksiginfo *info, struct kuc *uc);
 /* What next() gives, called with siglock, until that has no more. */
 void sig_send_all(bool (*next)(struct ksiginfo *info, struct g **to));
 
-/* --- cputime.c: timers of a G's CPU time --- */
+/* --- cputimer.c: timers of a G's CPU time --- */
 struct sigtimer;
 struct cputimer *cputimer_new(const struct ksiginfo *info, struct g *owner, struct g *to);
 void cputimer_begin(struct cputimer *c, struct sigtimer *t);

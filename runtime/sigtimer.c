@@ -13,7 +13,7 @@
  * inflight and held: who clears the one looks at the other afterwards, and the other way round; both are seq_cst.
  *
  * The kernel knows no G: timer_create with SIGEV_THREAD_ID becomes one that signals the process, the id leads to the G.
- * ITIMER_REAL is a timer like the others here. Those of a G's CPU time expire in cputime.c and never in the kernel; they are
+ * ITIMER_REAL is a timer like the others here. Those of a G's CPU time expire in cputimer.c and never in the kernel; they are
  * not held, only merged.
  *
  * Rejected: to block the signal in the M's mask until the handler returns. Other M's take it then, a handler may be left by a

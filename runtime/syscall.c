@@ -102,12 +102,16 @@ __attribute__((noinline)) static void note_others_loss(struct p *pp)
 		store_rlx(&other->retaken, arch_cputicks());
 }
 
-/* g's P was taken while it was in the call: until then it was on a CPU. */
-static void account_retaken(struct g *g)
+/* g gave its P away for the call, or that was taken: until then it was on a CPU. Of a long call the kernel knows how much it
+ * worked. */
+static void account_call(struct m *m, struct g *g)
 {
+	uint64_t from = g->run_start ? g->run_start : g->wait_ticks, whole = arch_cputicks() - from;
 	uint64_t until = load_rlx(&g->retaken); /* written before the exchange that exitsyscall saw the result of */
-	if (until > g->run_start)
-		g->cputicks += until - g->run_start;
+	if (whole > TICKS_LONG)
+		g->cputicks += cputime_of_run(m, whole);
+	else if (g->run_start && until > from)
+		g->cputicks += cputime_of_run(m, until - from);
 	g->run_start = 0;
 }
 
@@ -130,14 +134,13 @@ void exitsyscall(void)
 			trace_g(TraceLeave, g, LeaveKept, 0);
 		g_setstatus(g, Gsyscall, Grunning);
 		if (unlikely(!kept)) {
-			account_retaken(g);
+			account_call(m, g);
 			g_on_cpu(m, g, pp);
 		}
 		return;
 	}
 	blocked_end();
-	if (g->run_start)
-		account_retaken(g);
+	account_call(m, g);
 	if (load_rlx(&sched.npidle)) {
 		lock(&sched.lock);
 		pp = pidleget_locked();

@@ -1,5 +1,5 @@
 /* timer.c - POSIX timers and ITIMER_REAL. SIGEV_THREAD_ID names a G, which the kernel does not know; a timer that is faster
- * than its signals are taken is held. See runtime/sigtimer.c. Those of a G's CPU time are ours: see runtime/cputime.c.
+ * than its signals are taken is held. See runtime/sigtimer.c. Those of a G's CPU time are ours: see runtime/cputimer.c.
  */
 #include "shim.h"
 #include "sigimpl.h"

@@ -48,6 +48,7 @@ struct fake_m {
 
 struct fake {
 	int64_t now;
+	int64_t off_cpu; /* what each kernel thread was not on a CPU of it */
 	struct fake_m ms[FAKE_MS]; /* in order of birth, M 0 first */
 	int nms;
 	struct fake_m *running; /* NULL: the test itself */

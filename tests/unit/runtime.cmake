@@ -51,7 +51,7 @@ endfunction()
 # The rules of the scheduler, then the rest.
 set(UNIT_TESTS rule01_local rule02_overflow rule03_tick rule04_order rule05_steal rule06_wake rule07_syscall rule08_sysmon
     rule09_preempt rule10_bound rule11_reuse turns
-    spin lost park prof objtab timer futex futex_ops futex_pi g stack stack_ahead lock resize narrow smplocks simulation tracebuf)
+    spin lost cputime park prof objtab timer futex futex_ops futex_pi g stack stack_ahead lock resize narrow smplocks simulation tracebuf)
 foreach(name ${UNIT_TESTS})
   add_unit(${name} FAKES unit_fake unit_fake_sig unit_fake_net)
 endforeach()
