@@ -79,7 +79,8 @@ static int64_t left_locked(struct cputimer *c, int64_t *look)
 	return left;
 }
 
-static bool send_locked(struct cputimer *c, struct ksiginfo *info, struct g **to)
+/* It has expired: how often by now? */
+static int64_t expiries_locked(struct cputimer *c)
 {
 	int64_t n = 1, late = g_cputime(c->owner) - c->when;
 	c->doubts = 0;
@@ -89,6 +90,18 @@ static bool send_locked(struct cputimer *c, struct ksiginfo *info, struct g **to
 	} else {
 		disarm_locked(c);
 	}
+	return n;
+}
+
+/* A G takes its signal, which tells of all the times until now: sysmon need not have seen them all. */
+int64_t cputimer_missed_locked(struct cputimer *c)
+{
+	return c->when && lives(c->owner, c->owner_goid) && g_cputime(c->owner) >= c->when ? expiries_locked(c) : 0;
+}
+
+static bool send_locked(struct cputimer *c, struct ksiginfo *info, struct g **to)
+{
+	int64_t n = expiries_locked(c);
 	if (!c->info.signo || (c->to && !lives(c->to, c->to_goid)) || !sig_timer_fires(c->t, n))
 		return false;
 	*info = c->info;

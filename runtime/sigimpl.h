@@ -135,6 +135,7 @@ void cputimer_free(struct cputimer *c);
 void cputimer_get(struct cputimer *c, int64_t *left, int64_t *interval);
 void cputimer_stop(struct cputimer *c, int64_t *left, int64_t *interval);
 bool cputimer_start(struct cputimer *c, bool absolute, int64_t value, int64_t interval);
+int64_t cputimer_missed_locked(struct cputimer *c); /* siglock */
 void cputimer_reset(void); /* in the child of a fork */
 
 /* --- sigtimer.c --- */

@@ -334,14 +334,15 @@ void sig_timer_dropped(const struct ksiginfo *info)
 		landed(t);
 }
 
-/* A G takes it. */
+/* A G takes it; siglock. */
 void sig_timer_taken(struct ksiginfo *info)
 {
 	struct sigtimer *t = sig_timer_find(info->timer);
 	if (!t)
 		return;
+	int64_t n = info->overrun + (t->cpu ? cputimer_missed_locked(t->cpu) : 0);
 	landed(t);
-	int64_t n = info->overrun + atomic_exchange(&t->missed, 0);
+	n += atomic_exchange(&t->missed, 0);
 	info->overrun = n > MAX_OVERRUN ? MAX_OVERRUN : (int)n;
 	store_rlx(&t->overrun, info->overrun);
 }
