@@ -95,9 +95,9 @@ static bool slice_over(struct p *pp, int64_t now)
  * do). G's that hand off to each other are not meant: none of them runs for long. */
 static bool must_give_way(struct p *pp, bool computes, int64_t now)
 {
-	if (!computes || !woken_waits(pp))
+	if (!woken_waits(pp))
 		return false;
-	if (now - pp->sysmon_runwhen >= WAKE_SLICE)
+	if (computes && now - pp->sysmon_runwhen >= WAKE_SLICE)
 		return true;
 	soon = true;
 	return false;
@@ -189,7 +189,7 @@ static bool look_running(struct p *pp, int64_t now)
 		pp->sysmon_preempted = true;
 		pp->sysmon_schedwhen = now;
 		pp->sysmon_looknext = now + LOOK_AFTER;
-	} else if (must_give_way(pp, !hand_off, now)) {
+	} else if (switches <= FEW_SWITCHES && must_give_way(pp, !hand_off, now)) { /* or it hands off, all the time */
 		ask(pp, now);
 	} else {
 		look_whether_it_spins(pp, now);
