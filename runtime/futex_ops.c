@@ -3,13 +3,18 @@
 #include <linux/futex.h>
 
 /* Wakes nwake waiters of `from` and moves up to nmove others to `to`. With cmp, -EAGAIN if *from differs.
- * Returns woken + moved, as the kernel does (whatever futex(2) says of FUTEX_REQUEUE). */
+ * Returns woken + moved, as the kernel does (whatever futex(2) says of FUTEX_REQUEUE); -EINTR if the kernel is to do it. */
 long futex_requeue(uintptr_t from, uintptr_t to, uint32_t nwake, uint32_t nmove, const uint32_t *cmp)
 {
 	struct futexbucket *a = futex_bucket(from), *b = futex_bucket(to);
 	struct gqueue q = { 0 };
 	uint32_t woken = 0, moved = 0, now;
 	futex_lock2(a, b);
+	if (unlikely(load_rlx(&futex_by_kernel))) {
+		/* Whoever sends the waiters there may have been at b already. */
+		futex_unlock2(a, b);
+		return -EINTR;
+	}
 	if (cmp) {
 		int err = arch_user_load32((const void *)from, &now);
 		if (err || now != *cmp) {

@@ -129,6 +129,13 @@ static long shared(struct regs *r, unsigned op, unsigned cmd)
 	}
 }
 
+static long requeue(struct regs *r, unsigned op, unsigned cmd)
+{
+	uint32_t val3 = (uint32_t)A6(r);
+	long ret = futex_requeue(A1(r), A5(r), (uint32_t)A3(r), (uint32_t)A4(r), cmd == FUTEX_CMP_REQUEUE ? &val3 : NULL);
+	return ret == -EINTR ? shared(r, op, cmd) : ret;
+}
+
 static __attribute__((noinline)) long any(struct regs *r)
 {
 	uintptr_t addr = A1(r);
@@ -150,9 +157,7 @@ static __attribute__((noinline)) long any(struct regs *r)
 		return wake(addr, val, val3);
 	case FUTEX_REQUEUE:
 	case FUTEX_CMP_REQUEUE:
-		if (A5(r) & 3 || (int)val < 0 || (int)val2 < 0)
-			return -EINVAL;
-		return futex_requeue(addr, A5(r), val, val2, cmd == FUTEX_CMP_REQUEUE ? &val3 : NULL);
+		return A5(r) & 3 || (int)val < 0 || (int)val2 < 0 ? -EINVAL : requeue(r, op, cmd);
 	case FUTEX_WAKE_OP:
 		if (A5(r) & 3)
 			return -EINVAL;

@@ -119,6 +119,22 @@ START_TEST(one_that_timed_out_does_not_count)
 }
 END_TEST
 
+/* They are about to be sent to the kernel, queue by queue, and the other queue may have had its turn: nobody would look there. */
+START_TEST(none_moves_once_the_kernel_has_all)
+{
+	fake_start(1);
+	struct waiter *w = waiters(2);
+	store_rlx(&futex_by_kernel, true);
+	ck_assert_int_eq(requeue(0, 2, NULL), -EINTR);
+	ck_assert(bucket_empty(&target));
+	store_rlx(&futex_by_kernel, false);
+	futex_leave_to_kernel();
+	run_all();
+	ck_assert_int_eq(done(w, 2), 2);
+	ck_assert_int_eq(w[1].ret, -EINTR);
+}
+END_TEST
+
 /* --- WAKE_OP --- */
 
 #define OP(op, arg, cmp, cmparg) FUTEX_OP(FUTEX_OP_##op, arg, FUTEX_OP_CMP_##cmp, cmparg)
@@ -190,4 +206,4 @@ END_TEST
 
 UNIT_MAIN("futex: requeue and wake_op", some_wake_and_some_move, the_plain_form_counts_the_same, another_value,
 	  they_keep_their_order, within_one_bucket, to_the_same_address, a_moved_waiter_may_time_out,
-	  one_that_timed_out_does_not_count, what_it_stores, whom_it_wakes, what_it_refuses)
+	  one_that_timed_out_does_not_count, none_moves_once_the_kernel_has_all, what_it_stores, whom_it_wakes, what_it_refuses)
