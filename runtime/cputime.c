@@ -11,6 +11,10 @@
 
 #define SPIN_READS 16
 
+/* The program has a filter for system calls (seccomp), which may kill for one that the program does not make: it reads its clocks
+ * without. Then nothing is known of what others had of the CPU. */
+static _Atomic bool filtered;
+
 /* Time by both clocks since the start of the runtime: how fast the time-stamp counter goes. */
 struct pace {
 	uint64_t ns, ticks;
@@ -44,8 +48,19 @@ static int64_t ns_of(struct pace p, uint64_t ticks)
 /* The kernel thread was not on a CPU for so much of what was counted and of `ran`, if cpu_ns is what it has used. */
 static int64_t lost_ns(struct pace p, uint64_t counted, uint64_t ran, int64_t since_ns, int64_t cpu_ns)
 {
-	int64_t lost = cpu_ns < 0 ? 0 : ns_of(p, counted + ran) - (cpu_ns - since_ns), most = ns_of(p, ran);
+	int64_t lost = cpu_ns < 0 || since_ns < 0 ? 0 : ns_of(p, counted + ran) - (cpu_ns - since_ns), most = ns_of(p, ran);
 	return lost < 0 ? 0 : lost < most ? lost : most;
+}
+
+/* What the kernel says that a kernel thread has used; -1: it is not to be asked. */
+static int64_t kernel_cputime(int tid)
+{
+	return load_rlx(&filtered) ? -1 : os_cputime(tid);
+}
+
+void cputime_filtered(void)
+{
+	store_rlx(&filtered, true);
 }
 
 static void look_at(struct m *m, int64_t cpu_ns)
@@ -57,16 +72,18 @@ static void look_at(struct m *m, int64_t cpu_ns)
 
 void cputime_look(struct m *m)
 {
-	look_at(m, os_cputime(0));
+	look_at(m, kernel_cputime(0));
 }
 
-uint64_t cputime_of_long_run(struct m *m, uint64_t ran)
+uint64_t cputime_of_long(struct m *m, uint64_t ran, uint64_t if_unknown)
 {
-	int64_t cpu_ns = os_cputime(0), since_ns = m->cpu_ns;
+	int64_t cpu_ns = kernel_cputime(0), since_ns = m->cpu_ns;
 	struct pace p = pace_now();
 	int64_t used = scaled((uint64_t)(cpu_ns - since_ns), p.ticks, p.ns) - (int64_t)m->counted;
 	look_at(m, cpu_ns);
-	if (cpu_ns < 0 || used > (int64_t)ran)
+	if (cpu_ns < 0 || since_ns < 0)
+		return if_unknown;
+	if (used > (int64_t)ran)
 		return ran;
 	return used > 0 ? (uint64_t)used : 0;
 }
@@ -105,14 +122,20 @@ static bool is_on_cpu(const struct run *r)
 	return r->from && (r->status == Grunning || (r->status == Gsyscall && r->retaken <= r->from));
 }
 
+/* From the end of a call on, for which its P was taken away, all of it counts; see account_call. */
+static bool is_in_run(const struct run *r)
+{
+	return r->from && (r->status == Grunning || r->status == Gsyscall);
+}
+
 /* *cpu_ns: what the kernel says of its M, just before *now; -1: that matters not. */
 static struct run run_of(struct g *g, uint64_t *now, int64_t *cpu_ns)
 {
 	struct run a, b = run_once(g);
 	for (int i = 0; i < SPIN_READS; i++) {
 		a = b;
-		bool may_have_lost = is_on_cpu(&a) && a.m && arch_cputicks() - a.from > TICKS_LONG;
-		*cpu_ns = may_have_lost ? os_cputime(a.m == getm() ? 0 : a.m->procid) : -1;
+		bool may_have_lost = is_in_run(&a) && a.m && arch_cputicks() - a.from > TICKS_LONG;
+		*cpu_ns = may_have_lost ? kernel_cputime(a.m == getm() ? 0 : a.m->procid) : -1;
 		*now = arch_cputicks();
 		b = run_once(g);
 		if (is_same(&a, &b))
@@ -142,7 +165,7 @@ int64_t g_cputime(struct g *g)
 	struct run r = run_of(g, &now, &cpu_ns);
 	struct pace p = pace_now();
 	ticks = r.ticks;
-	if (is_on_cpu(&r) && now > r.from) {
+	if ((is_on_cpu(&r) || (is_in_run(&r) && cpu_ns >= 0)) && now > r.from) {
 		ticks += now - r.from;
 		lost = lost_ns(p, r.counted, now - r.from, r.since_ns, cpu_ns);
 	} else if (r.from && r.status == Gsyscall && r.retaken > r.from) {

@@ -221,7 +221,9 @@ const char *waitreason_name(enum waitreason r);
 int64_t g_cputime(struct g *g); /* ns on a CPU */
 bool cputime_goes_on(struct g *g); /* it runs */
 void cputime_look(struct m *m);	/* m is the calling M */
-uint64_t cputime_of_long_run(struct m *m, uint64_t ran); /* the ticks of it that m, the calling M, was on a CPU */
+/* The ticks of it that m, the calling M, was on a CPU. */
+uint64_t cputime_of_long(struct m *m, uint64_t ran, uint64_t if_unknown);
+void cputime_filtered(void); /* the kernel is not to be asked any more */
 
 /* fork.c */
 void fork_prepare(void);
@@ -301,7 +303,7 @@ static inline void clocks_read(int64_t *ns, uint64_t *ticks)
 static inline uint64_t cputime_of_run(struct m *m, uint64_t ran)
 {
 	if (unlikely(ran > TICKS_LONG))
-		return cputime_of_long_run(m, ran);
+		return cputime_of_long(m, ran, ran);
 	m->counted += ran;
 	return ran;
 }

@@ -108,10 +108,8 @@ static void account_call(struct m *m, struct g *g)
 {
 	uint64_t from = g->run_start ? g->run_start : g->wait_ticks, whole = arch_cputicks() - from;
 	uint64_t until = load_rlx(&g->retaken); /* written before the exchange that exitsyscall saw the result of */
-	if (whole > TICKS_LONG)
-		g->cputicks += cputime_of_run(m, whole);
-	else if (g->run_start && until > from)
-		g->cputicks += cputime_of_run(m, until - from);
+	uint64_t ran = g->run_start && until > from ? until - from : 0;
+	g->cputicks += whole > TICKS_LONG ? cputime_of_long(m, whole, ran) : cputime_of_run(m, ran);
 	g->run_start = 0;
 }
 

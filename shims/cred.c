@@ -279,11 +279,19 @@ long cred_strict(void)
 	return -EINVAL;
 }
 
+/* Before a filter is there; without a program for it the kernel is only asked what it knows. */
+void cred_filters(uint64_t program)
+{
+	if (program)
+		cputime_filtered();
+}
+
 long shim_wire_seccomp(struct regs *r)
 {
 	smplocks_keep("text that may become unchangeable");
 	switch (A1(r)) {
 	case SECCOMP_SET_MODE_FILTER:
+		cred_filters(A3(r));
 		if (A2(r) & SECCOMP_FILTER_FLAG_TSYNC)
 			return seccomp_for_all(r);
 		return cred_confined(r, "seccomp");

@@ -143,7 +143,10 @@ long shim_prctl(struct regs *r)
 	case PR_SET_NO_NEW_PRIVS:
 		return cred_no_new_privs(r);
 	case PR_SET_SECCOMP:
-		return A2(r) == SECCOMP_MODE_STRICT ? cred_strict() : cred_confined(r, "seccomp");
+		if (A2(r) == SECCOMP_MODE_STRICT)
+			return cred_strict();
+		cred_filters(A3(r));
+		return cred_confined(r, "seccomp");
 	default: {
 		const char *why = cred_prctl_wires((int)A1(r));
 		return why ? cred_confined(r, why) : shim_raw(r);

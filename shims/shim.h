@@ -111,6 +111,7 @@ long cred_confined(struct regs *r, const char *why);
 long cred_strict(void);
 int cred_wired_thread(const struct g *g);
 int cred_unchanged_thread(void);
+void cred_filters(uint64_t program);
 const char *cred_prctl_wires(int option); /* why; NULL: it does not */
 
 /* futexpi.c: words in shared memory */
