@@ -359,14 +359,15 @@ long shim_ptrace(struct regs *r)
 }
 
 /* The options of prctl that change the calling kernel thread only. */
-const char *cred_prctl_wires(int option)
+const char *cred_prctl_wires(int option, uint64_t command)
 {
 	switch (option) {
 	case PR_SET_KEEPCAPS:
 	case PR_SET_SECUREBITS:
 	case PR_CAPBSET_DROP:
-	case PR_CAP_AMBIENT:
 		return "capabilities";
+	case PR_CAP_AMBIENT:
+		return command == PR_CAP_AMBIENT_IS_SET ? NULL : "capabilities";
 	default:
 		return NULL;
 	}

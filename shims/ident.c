@@ -148,7 +148,7 @@ long shim_prctl(struct regs *r)
 		cred_filters(A3(r));
 		return cred_confined(r, "seccomp");
 	default: {
-		const char *why = cred_prctl_wires((int)A1(r));
+		const char *why = cred_prctl_wires((int)A1(r), A2(r));
 		return why ? cred_confined(r, why) : shim_raw(r);
 	}
 	}

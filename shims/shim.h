@@ -112,7 +112,7 @@ long cred_strict(void);
 int cred_wired_thread(const struct g *g);
 int cred_unchanged_thread(void);
 void cred_filters(uint64_t program);
-const char *cred_prctl_wires(int option); /* why; NULL: it does not */
+const char *cred_prctl_wires(int option, uint64_t command); /* why; NULL: it does not */
 
 /* futexpi.c: words in shared memory */
 long futex_lock_pi_shared(struct g *g, uintptr_t addr, int64_t deadline, bool try);
