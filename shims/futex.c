@@ -20,7 +20,7 @@ static bool is_pi(unsigned op)
 
 /* Without FUTEX_PRIVATE_FLAG the word may be shared with another process. glibc leaves the flag out for pthread_join's
  * word and for process-shared objects, so ask the kernel what kind of memory it is. */
-static bool goes_to_kernel(uintptr_t addr, unsigned op)
+bool futex_goes_to_kernel(uintptr_t addr, unsigned op)
 {
 	return (unlikely(load_rlx(&futex_by_kernel)) && !is_pi(op)) ||
 	       (!(op & FUTEX_PRIVATE_FLAG) && !stack_contains(addr) && os_is_shared_memory(addr));
@@ -145,7 +145,7 @@ static __attribute__((noinline)) long any(struct regs *r)
 		return -ENOSYS;
 	if (addr & 3)
 		return cmd == FUTEX_FD || cmd > FUTEX_LOCK_PI2 ? -ENOSYS : -EINVAL;
-	if (goes_to_kernel(addr, op))
+	if (futex_goes_to_kernel(addr, op))
 		return shared(r, op, cmd);
 	switch (cmd) {
 	case FUTEX_WAIT:
@@ -191,76 +191,4 @@ long shim_futex(struct regs *r)
 						    (uint32_t)A6(r) == FUTEX_BITSET_MATCH_ANY)))
 		return interrupted(futex_wait_forever(A1(r), n), false);
 	return any(r);
-}
-
-/* --- futex_waitv --- */
-
-#define WAITV_MAX 128
-#define WAITV_ON_STACK 8
-#define SIZE_U32 2
-
-struct waitv {
-	uint64_t val, addr;
-	uint32_t flags, reserved;
-};
-
-static int check_waitv(const struct waitv *v)
-{
-	if (v->reserved || v->flags & ~(FUTEX_PRIVATE_FLAG | SIZE_U32) || !(v->flags & SIZE_U32))
-		return -EINVAL;
-	return v->addr & 3 || v->val >> 32 ? -EINVAL : 0;
-}
-
-/* Some words are shared with other processes: the kernel waits for all. */
-static long kernel_waitv(struct regs *r)
-{
-	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), (long)A5(r), 0 };
-	long ret = blocking_syscall_long(getg(), __NR_futex_waitv, a);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
-}
-
-static long waitv(struct regs *r, struct futexw *w, uint32_t *val, uint32_t n, int64_t deadline)
-{
-	uint32_t nshared = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		struct waitv v;
-		if (user_read(&v, A1(r) + i * sizeof(v), sizeof(v)))
-			return -EFAULT;
-		int err = check_waitv(&v);
-		if (err)
-			return err;
-		nshared += goes_to_kernel(v.addr, v.flags);
-		w[i].addr = v.addr;
-		val[i] = (uint32_t)v.val;
-	}
-	if (nshared && nshared < n)
-		futex_leave_to_kernel();
-	if (nshared)
-		return kernel_waitv(r);
-	long ret = futex_waitv(getg(), w, val, n, deadline);
-	return ret == -EINTR ? -ERESTARTSYS : ret;
-}
-
-long shim_futex_waitv(struct regs *r)
-{
-	uint32_t n = (uint32_t)A2(r);
-	int64_t ns, deadline = 0;
-	if (A3(r) || n == 0 || n > WAITV_MAX || !A1(r))
-		return -EINVAL;
-	if (A4(r)) {
-		if (A5(r) > 1)
-			return -EINVAL;
-		int err = user_read_timespec(A4(r), &ns);
-		if (err)
-			return err;
-		deadline = A5(r) == 0 ? deadline_of_walltime(ns) : ns > 0 ? ns : 1;
-	}
-	struct futexw few[WAITV_ON_STACK], *w = few;
-	uint32_t vals[WAITV_MAX];
-	if (n > nelem(few))
-		w = rt_alloc(n * sizeof(*w)); /* the stack may be small */
-	long ret = waitv(r, w, vals, n, deadline);
-	if (w != few)
-		rt_free(w, n * sizeof(*w));
-	return ret;
 }

@@ -114,6 +114,9 @@ int cred_unchanged_thread(void);
 void cred_filters(uint64_t program);
 const char *cred_prctl_wires(int option, uint64_t command); /* why; NULL: it does not */
 
+/* futex.c: op with FUTEX_PRIVATE_FLAG, if it is told that the word is private */
+bool futex_goes_to_kernel(uintptr_t addr, unsigned op);
+
 /* futexpi.c: words in shared memory */
 long futex_lock_pi_shared(struct g *g, uintptr_t addr, int64_t deadline, bool try);
 long futex_unlock_pi_shared(struct g *g, uintptr_t addr);
