@@ -1,6 +1,6 @@
 /* cpu_clock_forward.c: a thread's CPU clock does not go backwards where the kernel takes the CPU away while it is read: several
  * threads read theirs all the time, beside a process that computes, on one CPU. Nor does it run ahead of the time that goes by. */
-#include "check.h"
+#include "onecpu.h"
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,17 +11,6 @@
 #define READ_NS (200 * NSEC_PER_MSEC)
 #define INEXACT (100 * NSEC_PER_USEC)
 #define NSEC_PER_USEC 1000LL
-
-static void use_one_cpu(void)
-{
-    cpu_set_t may, one;
-    CHECK(sched_getaffinity(0, sizeof(may), &may) == 0);
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
-        if (CPU_ISSET(cpu, &may))
-            CPU_SET(cpu, &one);
-    CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
-}
 
 static pid_t compute(void)
 {

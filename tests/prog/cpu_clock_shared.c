@@ -1,8 +1,7 @@
 /* cpu_clock_shared.c: what a thread's CPU clock tells where other processes have the CPU most of the time: no more than the
  * process used, not less than a part of it, and never back; also the main thread's, whose clock goes on when the first thread
  * is made. */
-#include "check.h"
-#include <sched.h>
+#include "onecpu.h"
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -61,10 +60,7 @@ int main(void)
 {
     pthread_t t[2], w;
     pthread_barrier_init(&done, NULL, 3);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    use_one_cpu();
     burn(LEAST * MS);
     for (int i = 0; i < OTHERS; i++)
         if ((others[i] = fork()) == 0) {

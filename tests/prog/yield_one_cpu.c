@@ -5,7 +5,7 @@
  * Each yield must let the other run, in the kernel too: a kernel thread that goes on spinning keeps the CPU from the one
  * that it waits for until its time slice ends, some milliseconds. CPU time is measured, so other processes do not matter.
  */
-#include "check.h"
+#include "onecpu.h"
 #include <sched.h>
 
 #define ROUNDS 600
@@ -35,18 +35,6 @@ static void *worker(void *arg)
         __atomic_store_n(&turn, !me, __ATOMIC_RELEASE);
     }
     return NULL;
-}
-
-/* Before the first thread: then it holds for every kernel thread. */
-static void use_one_cpu(void)
-{
-    cpu_set_t may, one;
-    CHECK(sched_getaffinity(0, sizeof(may), &may) == 0);
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
-        if (CPU_ISSET(cpu, &may))
-            CPU_SET(cpu, &one);
-    CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 }
 
 static void take_turns(int pauses_before_a_yield)
