@@ -14,7 +14,7 @@
  *             ahead of need and are zero (stackahead.c).
  *     clean   nothing is in memory. Neighbours are dropped in one call.
  *
- * To take a dirty one costs 0.8 µs, a warm one 0.3 µs, a clean one two page faults.
+ * To take a dirty one costs 0.8 µs, a warm one 0.3 µs, a clean one a call that makes two pages of memory.
  * What lies below the frames of a thread that ends is discarded by glibc at each exit: the shim ignores that, since
  * glibc's own cache of stacks is small, and what it does not keep comes here.
  * Rejected: cleaning at each death. Dropping all pages of one stack and removing its guard is 15 µs, because the kernel
@@ -284,6 +284,14 @@ static void zero_top(const struct freed *f)
 		p[k] = 0;
 }
 
+/* One call costs less than the page faults that the maker of a thread and the thread itself would have there (on an Intel Xeon
+ * 1.4 against 2.1 µs; on an AMD EPYC the same). Where the kernel refuses it (before Linux 5.14), those come as ever. */
+void stack_touch_top(const struct freed *f)
+{
+	size_t n = f->r->size < KEEP ? f->r->size : KEEP;
+	os_madvise((void *)(slot_lo(f->r, f->i) + f->r->size - n), n, MADV_POPULATE_WRITE);
+}
+
 /* Memory for a stack of `size` bytes (a multiple of the page size), zero; NULL: ask the kernel instead. Nothing of it is
  * for use before stack_guard says how much of it is the guard. */
 void *stack_alloc(size_t size)
@@ -292,7 +300,8 @@ void *stack_alloc(size_t size)
 	lock(&stack_lk);
 	enum stage stage = take_locked(size, &f);
 	bool blank = stage == Warm && f.r->slots[f.i].flags & Blank;
-	if (blank || stage == Clean || stage == Untouched)
+	bool cold = stage == Clean || stage == Untouched;
+	if (blank || cold)
 		stack_count_cold_locked(size, blank);
 	unlock(&stack_lk);
 	if (stage == Nothing)
@@ -301,6 +310,8 @@ void *stack_alloc(size_t size)
 		cool(&f);
 	if (stage == Dirty || (stage == Warm && !blank))
 		zero_top(&f);
+	if (cold)
+		stack_touch_top(&f);
 	f.r->slots[f.i].flags = stage == Untouched ? Closed | Fresh : Closed;
 	return (void *)slot_lo(f.r, f.i);
 }

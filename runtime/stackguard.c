@@ -5,7 +5,7 @@
  * guard for each: a stack that is used for the first time gets its guard together with some that come after it, in one
  * call (process_madvise on oneself, Linux 6.15), which costs a third per guard. How many grows with the number in use.
  * What the program maps over a part of a stack changes the same books (stack_renew), or ends them (stack_foreign).
- * Touching the tops of those stacks in the same way was tried: it costs what the page faults cost. See stackahead.c.
+ * To make memory for the tops of those stacks in the same call was tried: it costs what a call for each costs.
  */
 #include "stackimpl.h"
 #include <asm/errno.h>

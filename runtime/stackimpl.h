@@ -63,6 +63,7 @@ enum stage stack_take_cold_locked(size_t size, struct freed *f);
 void stack_give_clean_locked(const struct freed *f);
 void stack_give_warm_locked(const struct freed *f); /* counted by stack_keeps_warm_locked */
 bool stack_keeps_warm_locked(uint32_t n);
+void stack_touch_top(const struct freed *f); /* its memory is made now; who has it, or the lock */
 
 /* stackahead.c */
 void stack_count_cold_locked(size_t size, bool blank);

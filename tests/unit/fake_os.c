@@ -219,6 +219,8 @@ int os_madvise(void *p, size_t size, int advice)
 		return -EINVAL;
 	if (advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED)
 		return madvise(p, size, MADV_DONTNEED);
+	if (advice == MADV_POPULATE_WRITE)
+		return fake.no_populate ? -EINVAL : madvise(p, size, advice);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ struct fake {
 	int ticks;
 
 	bool no_ranges; /* the kernel has no process_madvise for oneself */
+	bool no_populate; /* nor MADV_POPULATE_WRITE */
 	int guard_error; /* what MADV_GUARD_INSTALL returns */
 	bool locked;	 /* memory is: MADV_DONTNEED is refused */
 	bool locked_stays; /* and so is MADV_DONTNEED_LOCKED, before Linux 5.18 */

@@ -25,6 +25,15 @@ static bool in_memory(const char *page)
 	return yes & 1;
 }
 
+/* Its memory is not made by who takes it. */
+static bool next_is_ready(void)
+{
+	int calls = fake.madvises[MADV_POPULATE_WRITE];
+	const char *top = get(SIZE) + SIZE - PAGE;
+	ck_assert(in_memory(top));
+	return fake.madvises[MADV_POPULATE_WRITE] == calls;
+}
+
 START_TEST(none_is_made_ready_without_a_burst)
 {
 	fake_start(2);
@@ -75,8 +84,7 @@ START_TEST(what_is_made_ready_is_taken_next)
 		check_zero(p, SIZE);
 	}
 	ck_assert_int_eq(fake.madvises[MADV_GUARD_INSTALL], guards);
-	char *p = get(SIZE);
-	ck_assert(!in_memory(p + SIZE - PAGE));
+	ck_assert(!next_is_ready());
 }
 END_TEST
 
@@ -111,15 +119,11 @@ START_TEST(a_burst_has_one_size)
 	ck_assert_int_eq(make_ahead(), 0);
 	burst(80, SIZE);
 	ck_assert_int_gt(make_ahead(), 5);
-	char *p = get(2 * SIZE);
-	ck_assert(!in_memory(p + 2 * SIZE - PAGE));
+	int calls = fake.madvises[MADV_POPULATE_WRITE];
+	get(2 * SIZE);
+	ck_assert_int_eq(fake.madvises[MADV_POPULATE_WRITE], calls + 1);
 }
 END_TEST
-
-static bool next_is_ready(void)
-{
-	return in_memory(get(SIZE) + SIZE - PAGE);
-}
 
 START_TEST(an_m_without_work_makes_them_ready)
 {
@@ -144,6 +148,32 @@ START_TEST(one_that_finds_work_does_that)
 	ck_assert(!next_is_ready());
 	fake_call(g, unit_park, NULL);
 	ck_assert(next_is_ready());
+}
+END_TEST
+
+/* Two pages at most: what every thread uses. */
+START_TEST(the_top_has_memory_when_it_is_taken)
+{
+	fake_start(1);
+	char *p = get(SIZE);
+	ck_assert(in_memory(p + SIZE - PAGE) && in_memory(p + SIZE - 2 * PAGE));
+	ck_assert(!in_memory(p + SIZE - 3 * PAGE));
+	p = get(PAGE + GUARD);
+	ck_assert(in_memory(p + GUARD));
+	check_zero(p, PAGE + GUARD);
+}
+END_TEST
+
+START_TEST(or_when_it_is_touched_if_the_kernel_is_old)
+{
+	fake_start(2);
+	fake.no_populate = true;
+	char *p = get(SIZE);
+	ck_assert(!in_memory(p + SIZE - PAGE));
+	check_zero(p, SIZE);
+	burst(100, SIZE);
+	ck_assert_int_eq(make_ahead(), 12);
+	check_zero(get(SIZE), SIZE);
 }
 END_TEST
 
@@ -220,12 +250,11 @@ START_TEST(bursts_that_end_do_not_add_up)
 	int n = make_ahead();
 	ck_assert_int_le(n, 32);
 	burst(n + 3 * 32, SIZE);
-	char *p = get(SIZE);
-	ck_assert(!in_memory(p + SIZE - PAGE));
+	ck_assert(!next_is_ready());
 }
 END_TEST
 
 UNIT_MAIN("stacks made ahead", none_is_made_ready_without_a_burst, how_many_are_made_ready, what_is_made_ready_is_taken_next,
 	  what_was_ready_and_used_is_zeroed, a_burst_has_one_size, an_m_without_work_makes_them_ready,
 	  one_that_finds_work_does_that, none_is_made_ready_with_too_few_cpus, none_is_made_ready_on_one_p,
-	  no_guard_is_touched, ahead_without_guards_in_page_tables, bursts_that_end_do_not_add_up)
+	  the_top_has_memory_when_it_is_taken, or_when_it_is_touched_if_the_kernel_is_old, no_guard_is_touched, ahead_without_guards_in_page_tables, bursts_that_end_do_not_add_up)
