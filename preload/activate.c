@@ -391,7 +391,8 @@ bool activate(void)
 	uintptr_t gs = arch_get_gs();
 	void *gettime = vdso_symbol("__vdso_clock_gettime"), *getres = vdso_symbol("__vdso_clock_getres");
 	os_set_vdso(gettime);
-	time_set_vdso(gettime, getres);
+	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
+	time_set_vdso(gettime, getres, (void *)syscall_fn);
 	vdso_replace(gettime, (void *)time_vdso_clock_gettime);
 	vdso_replace(getres, (void *)time_vdso_clock_getres);
 	set_runtime_options();
@@ -407,7 +408,6 @@ bool activate(void)
 	}
 	arch_leave_slow = shim_leave;
 	shim_is_raw_site = is_raw_site;
-	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	futex_init();
 	rt_opt.cpus = options_cpus();
 	sched_init(procs);

@@ -72,7 +72,7 @@ int64_t deadline_after(int64_t ns);	  /* from now, or from when the call was fir
 int64_t deadline_of_walltime(int64_t ns); /* CLOCK_REALTIME → monotonic; 1 if it is past */
 
 struct g *clock_owner(struct g *self, int clock);
-void time_set_vdso(void *clock_gettime, void *clock_getres);
+void time_set_vdso(void *clock_gettime, void *clock_getres, void *syscall);
 int time_vdso_clock_gettime(int clock, struct ktimespec *ts);
 int time_vdso_clock_getres(int clock, struct ktimespec *ts);
 
