@@ -20,6 +20,9 @@
  * found by its inode through a small table of hints; a wrong hint only costs the saving. epoll reports the same edge
  * again, later and in a batch, when what it tells of is mostly read: then nobody is woken for it.
  *
+ * Some files tell by poll what is new, and then it is old (mounts, pressure, perf events). epoll must not ask these before
+ * the program does: poll of one, and a wait on an epoll descriptor that has one, are made in the kernel.
+ *
  * Lock order: one descriptor at a time. G's are made runnable after its lock is given back.
  */
 #include "fdesc.h"
@@ -157,6 +160,31 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 	store_rlx(&w->state, StateIdle);
 }
 
+/* epoll must not look at the file, since it would be told what the program is to be told. */
+static bool is_for_kernel(struct fdesc *e, const struct iowait *w)
+{
+	enum fdkind k = (enum fdkind)load_rlx(&e->kind);
+	return k == KindFile || (w->level && (k == KindUnknown || k == KindEvent) && os_tells_once(load_rlx(&w->fd)));
+}
+
+/* e is an epoll descriptor of the program's, and from now on one of those. */
+void fdesc_leave_to_kernel(struct fdesc *e, int fd)
+{
+	struct gqueue out = { 0 };
+	fdesc_set_kind(e, KindFile);
+	fdesc_lock(e);
+	if (load_rlx(&e->flags) & FD_REG) {
+		netpoll_unregister(fd);
+		store_rlx(&e->flags, load_rlx(&e->flags) & (uint8_t)~FD_REG);
+	}
+	for (int dir = 0; dir < 2; dir++) {
+		store_rel(&e->seq[dir], load_rlx(&e->seq[dir]) + 1);
+		wake_locked(e, (enum iodir)dir, true, &out);
+	}
+	unlock(&e->lock);
+	ready_all(&out);
+}
+
 int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 {
 	netpoll_init(); /* not under the descriptor's lock */
@@ -168,7 +196,9 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 		r = 1;
 	} else if (unlikely(!(flags & FD_REG))) {
 		fdesc_touch(load_rlx(&w->fd));
-		r = load_rlx(&e->closing) ? -EBADF : netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
+		r = load_rlx(&e->closing) ? -EBADF :
+		    is_for_kernel(e, w)	  ? -EINVAL :
+					    netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
 		if (r == 0)
 			store_rlx(&e->flags, flags | FD_REG);
 	}

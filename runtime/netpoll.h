@@ -142,6 +142,9 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 enum iowake iowait_sleep(struct iowait *w, uint32_t seen);
 void iowait_end(struct iowait *w);
 
+/* All waits for it are made in the kernel from now on. */
+void fdesc_leave_to_kernel(struct fdesc *e, int fd);
+
 /* The program itself made e readable: its waiters need not wait for epoll to say so. */
 void fdesc_poke(struct fdesc *e);
 /* The descriptor on which a G waits to read from the pipe that e writes to, if one of this process's does; else NULL. */

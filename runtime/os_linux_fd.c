@@ -1,9 +1,12 @@
 /* os_linux_fd.c - the part of os.h that deals with descriptors of the runtime's own. */
 #include "runtime.h"
+#include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/perf_event.h>
 #include <linux/poll.h>
 #include <linux/resource.h>
+#include <linux/stat.h>
 
 int os_read(int fd, void *p, size_t n)
 {
@@ -14,6 +17,18 @@ bool os_readable(int fd)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	return sys3(__NR_poll, &p, 1, 0) != 0;
+}
+
+/* What is new in a file of /proc (mounts, pressure, a sysctl) or a perf event is new to the first that polls. */
+bool os_tells_once(int fd)
+{
+	struct stat st;
+	uint64_t id;
+	if (sys2(__NR_fstat, fd, &st) < 0)
+		return false;
+	if ((st.st_mode & S_IFMT) == 0)
+		return sys3(__NR_ioctl, fd, PERF_EVENT_IOC_ID, &id) == 0;
+	return (st.st_mode & S_IFMT) == S_IFREG;
 }
 
 int os_close(int fd)

@@ -3,9 +3,13 @@
  * An epoll descriptor can itself be polled; so a G that waits in epoll_wait is one that reads from a descriptor: try with a
  * timeout of zero, park until it has an event, try again. The runtime's epoll sees an edge for each event inside the
  * program's; the first of several waiters wakes and passes the wake on when it leaves (iowait.c), so that events it did
- * not take find the next. epoll_ctl is not ours: what it adds ready is an event inside, too.
+ * not take find the next. What epoll_ctl adds ready is an event inside, too.
+ *
+ * To look whether there is an event inside is to poll what is inside. Where that tells what is new once (iowait.c), all waits are
+ * the kernel's.
  */
 #include "pollset.h"
+#include <linux/eventpoll.h>
 
 /* deadline: 0 none; < 0: do not wait. */
 static long epoll_until(struct regs *r, int64_t deadline)
@@ -34,6 +38,20 @@ static long epoll_until(struct regs *r, int64_t deadline)
 	return ret == -EAGAIN ? 0 : ret == -ERESTARTSYS ? -ERESTARTNOHAND : ret;
 }
 
+static long wait_in_kernel(struct regs *r, int64_t deadline)
+{
+	int64_t left[2];
+	long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)left, 0, 0 }, ret = -ENOSYS;
+	if (deadline)
+		ret = blocking_syscall_until(getg(), __NR_epoll_pwait2, a, left, deadline);
+	if (ret == -ENOSYS || ret == -EPERM) { /* also by a filter, of a call that the program did not make */
+		int64_t ns = deadline - os_nanotime();
+		a[3] = !deadline ? -1 : ns <= 0 ? 0 : (long)((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
+		ret = blocking_syscall_long(getg(), __NR_epoll_wait, a);
+	}
+	return ret;
+}
+
 static int64_t deadline_of_ms(int ms)
 {
 	return ms < 0 ? 0 : ms == 0 ? -1 : deadline_after(ms * NSEC_PER_MSEC);
@@ -41,8 +59,11 @@ static int64_t deadline_of_ms(int ms)
 
 long shim_epoll_wait(struct regs *r)
 {
-	long ret = epoll_until(r, deadline_of_ms((int)A4(r)));
-	return ret == IO_HANDOFF ? shim_blocks_long_nohand(r) : ret;
+	int64_t deadline = deadline_of_ms((int)A4(r));
+	long ret = epoll_until(r, deadline);
+	if (ret == IO_HANDOFF)
+		ret = wait_in_kernel(r, deadline);
+	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }
 
 long shim_epoll_pwait(struct regs *r)
@@ -50,11 +71,10 @@ long shim_epoll_pwait(struct regs *r)
 	long swapped = sigmask_begin(A5(r), A6(r));
 	if (swapped < 0)
 		return swapped;
-	long ret = epoll_until(r, deadline_of_ms((int)A4(r)));
-	if (ret == IO_HANDOFF) {
-		const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), 0, 0 };
-		ret = blocking_syscall_long(getg(), __NR_epoll_wait, a);
-	}
+	int64_t deadline = deadline_of_ms((int)A4(r));
+	long ret = epoll_until(r, deadline);
+	if (ret == IO_HANDOFF)
+		ret = wait_in_kernel(r, deadline);
 	return sigmask_end(swapped, ret);
 }
 
@@ -67,10 +87,22 @@ long shim_epoll_pwait2(struct regs *r)
 	long swapped = sigmask_begin(A5(r), A6(r));
 	if (swapped < 0)
 		return swapped;
-	long ret = epoll_until(r, ns < 0 ? 0 : ns == 0 ? -1 : deadline_after(ns));
-	if (ret == IO_HANDOFF) {
-		const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), (long)A4(r), 0, 0 };
-		ret = blocking_syscall_long(getg(), __NR_epoll_pwait2, a);
-	}
+	int64_t deadline = ns < 0 ? 0 : ns == 0 ? -1 : deadline_after(ns);
+	long ret = epoll_until(r, deadline);
+	if (ret == IO_HANDOFF)
+		ret = wait_in_kernel(r, deadline);
 	return sigmask_end(swapped, ret);
+}
+
+/* The program's epoll descriptor gets a file of which poll tells once. */
+long shim_epoll_ctl(struct regs *r)
+{
+	int ep = (int)A1(r), fd = (int)A3(r);
+	struct fdesc *e = fdesc_get(ep), *f = fdesc_get(fd);
+	if ((int)A2(r) == EPOLL_CTL_ADD && e && f && !(load_rlx(&e->flags) & FD_PRIVATE)) {
+		enum fdkind k = (enum fdkind)load_rlx(&f->kind);
+		if ((k == KindUnknown || k == KindEvent || k == KindFile) && os_tells_once(fd) && fd_kind(e, ep) == KindEvent)
+			fdesc_leave_to_kernel(e, ep);
+	}
+	return shim_raw(r);
 }

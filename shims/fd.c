@@ -83,7 +83,7 @@ enum fdkind fd_kind_ask(struct fdesc *e, int fd)
 		k = chardev_kind(e, fd, st.st_rdev);
 		break;
 	case 0: /* eventfd and its kin have no type */
-		k = KindEvent;
+		k = os_tells_once(fd) ? KindFile : KindEvent; /* a perf event: a read never waits */
 		break;
 	}
 	fdesc_set_kind(e, k);

@@ -273,11 +273,21 @@ static long poll_until(struct regs *r, int64_t deadline)
 	return ret;
 }
 
+static long poll_in_kernel(struct regs *r, int64_t deadline)
+{
+	int64_t left[2];
+	const long a[6] = { (long)A1(r), (long)A2(r), deadline ? (long)left : 0, 0, 0, 0 };
+	return deadline ? blocking_syscall_until(getg(), __NR_ppoll, a, left, deadline) : blocking_syscall_long(getg(), __NR_ppoll, a);
+}
+
 long shim_poll(struct regs *r)
 {
 	int ms = (int)A3(r);
-	long ret = poll_until(r, ms < 0 ? 0 : ms == 0 ? -1 : deadline_after(ms * NSEC_PER_MSEC));
-	return ret == IO_HANDOFF ? shim_blocks_long_nohand(r) : ret;
+	int64_t deadline = ms < 0 ? 0 : ms == 0 ? -1 : deadline_after(ms * NSEC_PER_MSEC);
+	long ret = poll_until(r, deadline);
+	if (ret == IO_HANDOFF)
+		ret = poll_in_kernel(r, deadline);
+	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }
 
 long shim_ppoll(struct regs *r)
@@ -290,11 +300,8 @@ long shim_ppoll(struct regs *r)
 	if (swapped < 0)
 		return swapped;
 	ret = poll_until(r, t.ns == 0 ? -1 : t.deadline);
-	if (ret == IO_HANDOFF) {
-		const long a[6] = { (long)A1(r), (long)A2(r), (long)A3(r), 0, 0, 0 };
-		ret = blocking_syscall_long(getg(), __NR_ppoll, a);
-	} else {
-		polltimeout_update(&t);
-	}
+	if (ret == IO_HANDOFF)
+		ret = poll_in_kernel(r, t.deadline);
+	polltimeout_update(&t);
 	return sigmask_end(swapped, ret);
 }
