@@ -116,6 +116,17 @@ long shim_socket(struct regs *r)
 	return fd;
 }
 
+/* A new descriptor whose kind is asked for later. What io_uring closed may still be remembered. */
+static void made(int fd, struct fdorigin origin)
+{
+	struct fdesc *e = fdesc_get(fd);
+	if (!e)
+		return;
+	if (unlikely(load_rlx(&e->flags) || load_rlx(&e->kind) != KindUnknown))
+		fdesc_forget(e);
+	fdesc_made(e, origin);
+}
+
 /* Two descriptors at pair; nothing but their origin is to be noted. */
 static long made_pair(struct regs *r, uintptr_t pair)
 {
@@ -124,11 +135,8 @@ static long made_pair(struct regs *r, uintptr_t pair)
 	long ret = shim_raw(r);
 	if (ret < 0 || user_read(fd, pair, sizeof(fd)))
 		return ret;
-	for (int i = 0; i < 2; i++) {
-		struct fdesc *e = fdesc_get(fd[i]);
-		if (e)
-			fdesc_made(e, origin);
-	}
+	made(fd[0], origin);
+	made(fd[1], origin);
 	return ret;
 }
 
@@ -146,9 +154,8 @@ long shim_eventfd(struct regs *r)
 {
 	struct fdorigin origin = fd_origin();
 	long fd = shim_raw(r);
-	struct fdesc *e = fd >= 0 ? fdesc_get((int)fd) : NULL;
-	if (e)
-		fdesc_made(e, origin);
+	if (fd >= 0)
+		made((int)fd, origin);
 	return fd;
 }
 
