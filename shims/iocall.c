@@ -17,6 +17,9 @@
 #include <linux/in.h>
 
 #define SPLICE_F_NONBLOCK 2
+#ifndef POLLRDHUP
+#define POLLRDHUP 0x2000
+#endif
 #define TCP_INFO 11 /* linux/tcp.h does not go with linux/socket.h here */
 #define STATE_CLOSE 7
 
@@ -126,6 +129,13 @@ static long may_wait(struct iocall *c, int64_t *timeout)
 	return 0;
 }
 
+/* A datagram socket was shut down for reading: a call that may wait is told of the end, one that may not is told to try again. */
+static bool is_shut(const struct iocall *c)
+{
+	struct pollfd p = { (int)c->a[0], POLLRDHUP, 0 };
+	return kernel_poll(&p, 1) != 0 && p.revents & POLLRDHUP;
+}
+
 /* After a try that said -EAGAIN. IO_RETRY, IO_HANDOFF, or -errno for the program. */
 long io_wait(struct iocall *c)
 {
@@ -142,6 +152,8 @@ long io_wait(struct iocall *c)
 			c->w.deadline = deadline_after(timeout);
 		}
 	}
+	if (unlikely(c->sock && c->dir == DirRead && load_rlx(&c->e->flags) & FD_HUP) && is_shut(c))
+		return IO_HANDOFF;
 	if (unlikely(c->late))
 		return -EAGAIN;
 	enum iowake how = iowait_sleep(&c->w, c->seen);

@@ -10,6 +10,7 @@
  *
  * A send on a stream goes on until all is sent, or, as a receive with MSG_WAITALL, until an error, which the next call is to
  * be told. SIGPIPE is only raised if nothing was sent, as in the kernel.
+ * A datagram socket that was shut down for reading is at its end for a call that may wait only: that one is the kernel's (io_wait).
  * A message send on AF_UNIX that finds the peer's queue full is handed off: the peer makes room without an event here,
  * unless the sockets are connected.
  */
