@@ -70,7 +70,7 @@ struct os_event {
 	uint64_t data;
 } __attribute__((packed));
 bool os_readable(int fd); /* without waiting */
-bool os_tells_once(int fd); /* perhaps a file of which poll tells what is new once */
+bool os_tells_once(int fd); /* perhaps a file of which poll tells what is new once; any of /proc is taken for one */
 int os_epoll_wait(int epfd, struct os_event *ev, int n, int64_t ns); /* ns < 0: for ever */
 
 #endif

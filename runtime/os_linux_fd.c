@@ -1,8 +1,10 @@
 /* os_linux_fd.c - the part of os.h that deals with descriptors of the runtime's own. */
 #include "runtime.h"
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <linux/poll.h>
 #include <linux/resource.h>
@@ -19,7 +21,7 @@ bool os_readable(int fd)
 	return sys3(__NR_poll, &p, 1, 0) != 0;
 }
 
-/* What is new in a file of /proc (mounts, pressure, a sysctl) or a perf event is new to the first that polls. */
+/* What is new in a file of /proc (mounts, pressure, a sysctl), a cgroup's pressure or a perf event is new to the first that polls. */
 bool os_tells_once(int fd)
 {
 	struct stat st;
@@ -28,7 +30,9 @@ bool os_tells_once(int fd)
 		return false;
 	if ((st.st_mode & S_IFMT) == 0)
 		return sys3(__NR_ioctl, fd, PERF_EVENT_IOC_ID, &id) == 0;
-	return (st.st_mode & S_IFMT) == S_IFREG;
+	struct statfs fs;
+	return (st.st_mode & S_IFMT) == S_IFREG && sys2(__NR_fstatfs, fd, &fs) == 0 &&
+	       (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
 int os_close(int fd)
