@@ -127,12 +127,27 @@ void fdesc_event(int fd, uint32_t gen, uint32_t events, struct gqueue *out)
 			if (end || events & EPOLLPRI || !stale_locked(e, fd))
 				wake_locked(e, DirRead, end, out);
 		}
-		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+		if (end || events & EPOLLOUT) {
 			store_rel(&e->seq[DirWrite], load_rlx(&e->seq[DirWrite]) + 1);
 			wake_locked(e, DirWrite, end, out);
 		}
 	}
 	unlock(&e->lock);
+}
+
+static void try_again_locked(struct fdesc *e, enum iodir dir, struct gqueue *out)
+{
+	store_rel(&e->seq[dir], load_rlx(&e->seq[dir]) + 1);
+	wake_locked(e, dir, true, out);
+}
+
+void fdesc_try_again(struct fdesc *e, enum iodir dir)
+{
+	struct gqueue out = { 0 };
+	fdesc_lock(e);
+	try_again_locked(e, dir, &out);
+	unlock(&e->lock);
+	ready_all(&out);
 }
 
 void fdesc_poke(struct fdesc *e)
@@ -177,10 +192,8 @@ void fdesc_leave_to_kernel(struct fdesc *e, int fd)
 		netpoll_unregister(fd);
 		store_rlx(&e->flags, load_rlx(&e->flags) & (uint8_t)~FD_REG);
 	}
-	for (int dir = 0; dir < 2; dir++) {
-		store_rel(&e->seq[dir], load_rlx(&e->seq[dir]) + 1);
-		wake_locked(e, (enum iodir)dir, true, &out);
-	}
+	try_again_locked(e, DirRead, &out);
+	try_again_locked(e, DirWrite, &out);
 	unlock(&e->lock);
 	ready_all(&out);
 }

@@ -142,6 +142,8 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 enum iowake iowait_sleep(struct iowait *w, uint32_t seen);
 void iowait_end(struct iowait *w);
 
+/* All who wait for it in this direction are to try again: something changed that the kernel has no event for. */
+void fdesc_try_again(struct fdesc *e, enum iodir dir);
 /* All waits for it are made in the kernel from now on. */
 void fdesc_leave_to_kernel(struct fdesc *e, int fd);
 

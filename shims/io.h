@@ -106,7 +106,7 @@ struct iovcopy {
 	size_t n, size;
 };
 bool iov_is_nothing(uintptr_t uiov, size_t n); /* for which no call waits, or more than the kernel takes */
-long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n); /* the total, or -errno; then iov_free */
+long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n); /* the total, MAX_RW_COUNT at most, or -errno; then iov_free */
 void iov_free(struct iovcopy *c);
 void iov_advance(struct kiovec **v, size_t *n, size_t done);
 

@@ -27,11 +27,13 @@ long iov_copy(struct iovcopy *c, uintptr_t uiov, size_t n)
 		return -EFAULT;
 	}
 	for (size_t i = 0; i < n; i++) {
-		total += c->v[i].len;
-		if ((long)c->v[i].len < 0 || (long)total < 0) {
+		if ((long)c->v[i].len < 0) {
 			iov_free(c);
 			return -EINVAL;
 		}
+		if (c->v[i].len > MAX_RW_COUNT - total)
+			c->v[i].len = MAX_RW_COUNT - total;
+		total += c->v[i].len;
 	}
 	return (long)total;
 }

@@ -10,6 +10,7 @@
  *
  * A send on a stream goes on until all is sent, or, as a receive with MSG_WAITALL, until an error, which the next call is to
  * be told. SIGPIPE is only raised if nothing was sent, as in the kernel.
+ * An AF_UNIX stream that is shut down for writing has no event for those that wait for room in it: shutdown wakes them.
  * A datagram socket that was shut down for reading is at its end for a call that may wait only: that one is the kernel's (io_wait).
  * A message send on AF_UNIX that finds the peer's queue full is handed off: the peer makes room without an event here,
  * unless the sockets are connected.
@@ -18,6 +19,7 @@
 #include <asm/socket.h>
 #include <linux/socket.h>
 
+#define SHUT_RD 0
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
 #define MSG_DONTWAIT 0x40
@@ -81,8 +83,11 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 	c.seen = seen;
 	if (ret == -EAGAIN)
 		ret = io_wait(&c);
-	if (flags & MSG_WAITALL && k == KindTCP)
+	if (flags & MSG_WAITALL && k == KindTCP) {
+		if (A3(r) > MAX_RW_COUNT)
+			c.a[2] = (long)MAX_RW_COUNT;
 		return recv_all(&c, ret);
+	}
 	if (ret != IO_RETRY)
 		return io_end(&c, ret);
 	ret = io_loop(&c);
@@ -214,8 +219,9 @@ static __attribute__((noinline)) long send_rest(struct regs *r, struct fdesc *e,
 						long ret)
 {
 	struct iocall c;
-	long done = 0, total = (long)A3(r);
+	long done = 0, total = (long)(A3(r) < MAX_RW_COUNT ? A3(r) : MAX_RW_COUNT);
 	io_begin(&c, r, e, DirWrite);
+	c.a[2] = total;
 	if (c.nr == __NR_write)
 		c.a[4] = c.a[5] = 0;
 	c.nr = __NR_sendto;
@@ -294,6 +300,15 @@ long shim_sendto(struct regs *r)
 	if (unlikely(!e || flags & MSG_FASTOPEN))
 		return shim_may_block(r);
 	return sock_send(r, e, fd_kind(e, (int)A1(r)), flags);
+}
+
+long shim_shutdown(struct regs *r)
+{
+	struct fdesc *e = fdesc_get((int)A1(r));
+	long ret = shim_raw(r);
+	if (ret == 0 && A2(r) != SHUT_RD && e)
+		fdesc_try_again(e, DirWrite);
+	return ret;
 }
 
 /* Sends what h describes on a stream until all is sent. first: the message as the program gave it (with ancillary data),
