@@ -16,6 +16,12 @@ PRELOOM = os.path.join(BUILD, "preloom")
 LIMIT = 60
 
 
+def alone(function):
+    """A test that wants a CPU for itself: it says how much of one something uses."""
+    function.alone = True
+    return function
+
+
 class Failure(AssertionError):
     pass
 

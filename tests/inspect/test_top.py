@@ -24,6 +24,7 @@ def blocks(text):
     return out
 
 
+@harness.alone
 def test_spinner_comes_first(t):
     p = t.start(t.compile("mixed.c"), 3)
     for head, rows in blocks(t.preloom("top", "--batch", "-n", 3, "-d", 0.5, p.pid)):
