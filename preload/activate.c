@@ -375,6 +375,13 @@ static void refuse_call(int sig, siginfo_t *info, void *context)
 	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = -ENOSYS;
 }
 
+/* libc's own, not one of the same name in the program. */
+static uintptr_t libc_function(const char *name)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	return libc ? (uintptr_t)dlsym(libc, name) : 0;
+}
+
 bool activate(void)
 {
 	struct sigaction refuse = { .sa_sigaction = refuse_call, .sa_flags = SA_SIGINFO | SA_NODEFER }, programs;
@@ -391,7 +398,7 @@ bool activate(void)
 	uintptr_t gs = arch_get_gs();
 	void *gettime = vdso_symbol("__vdso_clock_gettime"), *getres = vdso_symbol("__vdso_clock_getres");
 	os_set_vdso(gettime);
-	syscall_fn = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
+	syscall_fn = libc_function("syscall");
 	time_set_vdso(gettime, getres, (void *)syscall_fn);
 	vdso_replace(gettime, (void *)time_vdso_clock_gettime);
 	vdso_replace(getres, (void *)time_vdso_clock_getres);
