@@ -132,8 +132,9 @@ static long may_wait(struct iocall *c, int64_t *timeout)
 /* A datagram socket was shut down for reading: a call that may wait is told of the end, one that may not is told to try again. */
 static bool is_shut(const struct iocall *c)
 {
+	enum fdkind k = (enum fdkind)load_rlx(&c->e->kind);
 	struct pollfd p = { (int)c->a[0], POLLRDHUP, 0 };
-	return kernel_poll(&p, 1) != 0 && p.revents & POLLRDHUP;
+	return k != KindTCP && k != KindStream && kernel_poll(&p, 1) != 0 && p.revents & POLLRDHUP;
 }
 
 /* After a try that said -EAGAIN. IO_RETRY, IO_HANDOFF, or -errno for the program. */

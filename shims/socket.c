@@ -99,6 +99,8 @@ static __attribute__((noinline)) long recv_wait(struct regs *r, struct fdesc *e,
 long sock_recv(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
 	bool call = r->rax == __NR_recvfrom;
+	if (unlikely(!call && (long)A3(r) < 0))
+		return shim_raw(r); /* -EFAULT, which recvfrom does not say */
 	if (unlikely(k == KindLowat || (flags & MSG_WAITALL && k == KindStream)))
 		return recv_held(r, e, flags);
 	uint32_t seen = fdesc_seen(e, DirRead);
@@ -277,7 +279,10 @@ static __attribute__((noinline)) long send_message_wait(struct regs *r, struct f
 
 long sock_send(struct regs *r, struct fdesc *e, enum fdkind k, long flags)
 {
-	bool call = r->rax == __NR_sendto, stream = k == KindTCP || k == KindStream || k == KindLowat;
+	bool call = r->rax == __NR_sendto;
+	if (unlikely(!call && (long)A3(r) < 0))
+		return shim_raw(r); /* -EFAULT, which sendto does not say */
+	bool stream = k == KindTCP || k == KindStream || k == KindLowat;
 	uint32_t seen = fdesc_seen(e, DirWrite);
 	if (!call && k == KindSeq)
 		flags |= MSG_EOR;

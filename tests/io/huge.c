@@ -1,10 +1,12 @@
-/* huge.c: a call on a stream moves 0x7ffff000 bytes at most, whatever is asked for, in one part or in several. */
+/* huge.c: a call on a stream moves 0x7ffff000 bytes at most, whatever is asked for, in one part or in several; a negative
+ * size is refused. */
 #include "iotest.h"
 #include <sys/mman.h>
 
 enum { MAX = 0x7ffff000 };
 
 static int s[2];
+static volatile size_t negative = (size_t)-1;
 
 static void *reads(void *arg)
 {
@@ -39,6 +41,7 @@ int main(void)
         CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
         pthread_t t = start(end_is_all, NULL);
         CHECK((parts == 1 ? write(s[0], p, size) : sendmsg(s[0], &m, 0)) == MAX);
+        CHECK(write(s[0], p, negative) < 0 && errno == EFAULT && read(s[0], p, negative) < 0 && errno == EFAULT);
         CHECK(shutdown(s[0], SHUT_WR) == 0);
         join(t);
         close(s[0]);
