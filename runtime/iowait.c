@@ -21,7 +21,8 @@
  * again, later and in a batch, when what it tells of is mostly read: then nobody is woken for it.
  *
  * Some files tell by poll what is new, and then it is old (mounts, pressure, perf events). epoll must not ask these before
- * the program does: poll of one, and a wait on an epoll descriptor that has one, are made in the kernel.
+ * the program does: poll of one, and a wait on an epoll descriptor to which the program has added one since there are threads, are
+ * made in the kernel (by the number to which it was added: README's limits).
  *
  * Lock order: one descriptor at a time. G's are made runnable after its lock is given back.
  */
@@ -175,11 +176,12 @@ void iowait_init(struct iowait *w, struct g *g, struct fdesc *e, int fd, enum io
 	store_rlx(&w->state, StateIdle);
 }
 
-/* epoll must not look at the file, since it would be told what the program is to be told. */
-static bool is_for_kernel(struct fdesc *e, const struct iowait *w)
+/* epoll must not look at the file, since it would be told what the program is to be told. Asks the kernel: not under the lock. */
+static bool tells_once(struct iowait *w)
 {
+	struct fdesc *e = load_acq(&w->e);
 	enum fdkind k = (enum fdkind)load_rlx(&e->kind);
-	return k == KindFile || (w->level && (k == KindUnknown || k == KindEvent) && os_tells_once(load_rlx(&w->fd)));
+	return w->level && !(load_rlx(&e->flags) & FD_REG) && (k == KindUnknown || k == KindEvent) && os_tells_once(load_rlx(&w->fd));
 }
 
 /* e is an epoll descriptor of the program's, and from now on one of those. */
@@ -201,6 +203,7 @@ void fdesc_leave_to_kernel(struct fdesc *e, int fd)
 int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 {
 	netpoll_init(); /* not under the descriptor's lock */
+	bool for_kernel = tells_once(w);
 	struct fdesc *e = lock_of(w);
 	int r = 0;
 	uint8_t flags = load_rlx(&e->flags);
@@ -209,8 +212,9 @@ int iowait_arm(struct iowait *w, uint32_t wait_seq, uint32_t seen)
 		r = 1;
 	} else if (unlikely(!(flags & FD_REG))) {
 		fdesc_touch(load_rlx(&w->fd));
+		for_kernel |= load_rlx(&e->kind) == KindFile;
 		r = load_rlx(&e->closing) ? -EBADF :
-		    is_for_kernel(e, w)	  ? -EINVAL :
+		    for_kernel		  ? -EINVAL :
 					    netpoll_register(load_rlx(&w->fd), load_rlx(&e->gen));
 		if (r == 0)
 			store_rlx(&e->flags, flags | FD_REG);

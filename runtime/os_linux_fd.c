@@ -30,9 +30,10 @@ bool os_tells_once(int fd)
 		return false;
 	if ((st.st_mode & S_IFMT) == 0)
 		return sys3(__NR_ioctl, fd, PERF_EVENT_IOC_ID, &id) == 0;
+	/* Without a size or a disk: not what statfs would have to ask a server for. */
 	struct statfs fs;
-	return (st.st_mode & S_IFMT) == S_IFREG && sys2(__NR_fstatfs, fd, &fs) == 0 &&
-	       (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
+	return (st.st_mode & S_IFMT) == S_IFREG && st.st_size == 0 && st.st_blocks == 0 && (st.st_dev >> 8 & 0xfff) == 0 &&
+	       sys2(__NR_fstatfs, fd, &fs) == 0 && (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
 int os_close(int fd)

@@ -45,8 +45,7 @@ static long wait_in_kernel(struct regs *r, int64_t deadline)
 	if (deadline)
 		ret = blocking_syscall_until(getg(), __NR_epoll_pwait2, a, left, deadline);
 	if (ret == -ENOSYS || ret == -EPERM) { /* also by a filter, of a call that the program did not make */
-		int64_t ns = deadline - os_nanotime();
-		a[3] = !deadline ? -1 : ns <= 0 ? 0 : (long)((ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
+		a[3] = ms_left(deadline);
 		ret = blocking_syscall_long(getg(), __NR_epoll_wait, a);
 	}
 	return ret;

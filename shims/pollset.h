@@ -27,6 +27,13 @@ struct pollset {
 	struct pollnode small_node[2 * POLLSET_SMALL];
 };
 
+/* In milliseconds, for ever if the deadline is 0. */
+static inline long ms_left(int64_t deadline)
+{
+	int64_t ns = deadline - os_nanotime(), ms = (ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
+	return !deadline ? -1 : ns <= 0 ? 0 : ms < INT32_MAX ? (long)ms : INT32_MAX;
+}
+
 /* How many entries count as ready after a poll; < 0: -errno for the program. */
 typedef long (*pollset_count)(const struct pollset *s, void *arg);
 
